@@ -1,0 +1,41 @@
+import { OnnxLoadError } from './load-error.ts'
+import type { RuntimeBuilds, RuntimeName } from './types.ts'
+
+interface Gpu {
+  requestAdapter(): Promise<object | null>
+}
+
+const gpu = (): Gpu | undefined => (globalThis.navigator as { gpu?: Gpu } | undefined)?.gpu
+
+/** Why WebGPU cannot be used here; undefined when there is an adapter. */
+export const whyNoAdapter = async (): Promise<string | undefined> => {
+  const api = gpu()
+  if (!api) return 'navigator.gpu is missing: WebGPU needs a browser that has it and a secure context (https or localhost).'
+  try {
+    return (await api.requestAdapter()) ? undefined : 'navigator.gpu.requestAdapter() found no adapter.'
+  } catch (error) {
+    return `navigator.gpu.requestAdapter() failed: ${error}`
+  }
+}
+
+/**
+ * Chooses the build of onnxruntime-web: /jspi where the browser has JSPI and a WebGPU interface, without waiting for the
+ * adapter; /webgpu once there is an adapter; else /wasm. Builds that the app does not ship are passed over.
+ */
+export const chooseRuntime = async (
+  url: string,
+  builds: RuntimeBuilds,
+  adapter: Promise<string | undefined> | undefined,
+): Promise<RuntimeName> => {
+  const usable = (name: RuntimeName) => builds[name] && (name !== 'jspi' || 'Suspending' in WebAssembly)
+  const first = (...names: RuntimeName[]) => names.find(usable)
+  let name = adapter && gpu() ? first('jspi', 'webgpu') : undefined
+  if (name === 'webgpu' && (await adapter)) name = undefined
+  name ??= first('wasm', 'jspi', 'webgpu')
+  if (name) return name
+  throw new OnnxLoadError(
+    'runtime',
+    url,
+    'this app ships no build of onnxruntime-web that runs here (jspi needs WebAssembly JSPI). Ship webgpu or wasm too.',
+  )
+}
