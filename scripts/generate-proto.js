@@ -11,7 +11,19 @@ const options = '--es6 --no-create --no-verify --no-convert --no-delimited --no-
 const run = (tool, args) =>
   execFileSync(process.execPath, [require.resolve(`protobufjs-cli/bin/${tool}`), ...args], { stdio: 'inherit' })
 const generate = (output, ...more) =>
-  run('pbjs', ['-t', 'static-module', '-w', 'esm', '-r', 'unplugin-onnx', ...options, ...more, '-o', output, `${folder}/onnx-ml.proto`])
+  run('pbjs', [
+    '-t',
+    'static-module',
+    '-w',
+    'esm',
+    '-r',
+    'unplugin-onnx',
+    ...options,
+    ...more,
+    '-o',
+    output,
+    `${folder}/onnx-ml.proto`,
+  ])
 
 // The types are read from the comments; what ships has none.
 const commented = join(mkdtempSync(join(tmpdir(), 'onnx-proto-')), 'onnx.js')

@@ -166,6 +166,7 @@ function fillGraph(graph: Graph, proto: GraphProto, scope: Scope, readExternal: 
     graph.model.claimName(name)
   }
   decodeNodes(graph, proto.node ?? [], scope, readExternal, infos)
+  sortTopologically(graph)
   for (const info of proto.output ?? []) {
     const name = info.name ?? ''
     const value = scope.get(name)
@@ -213,7 +214,6 @@ export function decodeNodes(
       node.setAttribute(decoded.name, decoded)
     }
   })
-  sortTopologically(graph)
   return nodes
 }
 

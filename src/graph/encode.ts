@@ -5,6 +5,7 @@ import type { Graph } from './graph.ts'
 import type { Model } from './model.ts'
 import type { Node } from './node.ts'
 import { onnx } from './proto/onnx.js'
+import { renameShadowingValues } from './shadowing.ts'
 import type { Tensor } from './tensor.ts'
 import type { Value, ValueType } from './value.ts'
 
@@ -32,7 +33,9 @@ export interface EncodedModel {
  */
 export function encode(model: Model, options: EncodeOptions = {}): EncodedModel {
   const { externalLocation } = options
-  if (!model.isChanged && model.source !== undefined && externalLocation === undefined) return { chunks: [model.source] }
+  if (!model.isChanged && model.source !== undefined && externalLocation === undefined)
+    return { chunks: [model.source] }
+  renameShadowingValues(model.graph)
   const external = externalLocation === undefined ? undefined : new ExternalFile(externalLocation)
   const message = new MessageWriter()
   message.write(onnx.ModelProto, { ...model.proto, functions: [...model.functions] })
@@ -157,7 +160,8 @@ function encodeGraph(graph: Graph, external: ExternalFile | undefined): MessageW
   for (const value of graph.outputs) message.field(12, onnx.ValueInfoProto, valueInfo(value))
   for (const value of named.values()) {
     const described = value.info !== undefined || (value.type !== undefined && value.producer !== undefined)
-    if (described && !value.isInput && !value.outputOf.has(graph)) message.field(13, onnx.ValueInfoProto, valueInfo(value))
+    if (described && !value.isInput && !value.outputOf.has(graph))
+      message.field(13, onnx.ValueInfoProto, valueInfo(value))
   }
   return message
 }

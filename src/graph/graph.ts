@@ -123,7 +123,26 @@ export class Graph {
     return this.#link(new Node(this, spec), anchor)
   }
 
+  /** Moves nodes of this graph, in the given order, behind `anchor`. */
+  moveAfter(anchor: Node, nodes: readonly Node[]): void {
+    let previous = anchor
+    for (const node of nodes) {
+      this.#unlink(node)
+      this.#place(node, previous)
+      previous = node
+    }
+    this.model.markChanged()
+  }
+
   #link(node: Node, previous: Node | undefined): Node {
+    this.#place(node, previous)
+    for (const output of node.outputs) if (output !== undefined) this.model.claimName(output.name)
+    if (node.name !== '') this.model.claimName(node.name)
+    this.model.markChanged()
+    return node
+  }
+
+  #place(node: Node, previous: Node | undefined): void {
     const next = previous === undefined ? this.#first : previous.next
     node.previous = previous
     node.next = next
@@ -132,10 +151,15 @@ export class Graph {
     if (next === undefined) this.#last = node
     else next.previous = node
     this.#size++
-    for (const output of node.outputs) if (output !== undefined) this.model.claimName(output.name)
-    if (node.name !== '') this.model.claimName(node.name)
-    this.model.markChanged()
-    return node
+  }
+
+  /** The node keeps its own links: a walk that stands on it finds its way on. */
+  #unlink(node: Node): void {
+    if (node.previous === undefined) this.#first = node.next
+    else node.previous.next = node.next
+    if (node.next === undefined) this.#last = node.previous
+    else node.next.previous = node.previous
+    this.#size--
   }
 
   /** @internal Puts the nodes in the given order, which must hold each of them once. */
@@ -163,11 +187,7 @@ export class Graph {
     }
     this.#eraseContents(node)
     node.release()
-    if (node.previous === undefined) this.#first = node.next
-    else node.previous.next = node.next
-    if (node.next === undefined) this.#last = node.previous
-    else node.next.previous = node.previous
-    this.#size--
+    this.#unlink(node)
     this.model.markChanged()
   }
 

@@ -65,7 +65,9 @@ export class Node {
         ? Array.from({ length: outputs }, () => graph.model.freshName(this.#name || this.op))
         : outputs
     this.outputs = names.map((name, index) =>
-      name === undefined ? undefined : new Value(graph, name, { producer: this, type: spec.types?.[index], info: spec.infos?.[index] }),
+      name === undefined
+        ? undefined
+        : new Value(graph, name, { producer: this, type: spec.types?.[index], info: spec.infos?.[index] }),
     )
     this.#inputs = [...spec.inputs]
     for (const value of this.#inputs) value?.addUser(this)
