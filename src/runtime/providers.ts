@@ -1,5 +1,5 @@
 import { OnnxLoadError } from './load-error.ts'
-import type { RuntimeBuilds, RuntimeName } from './types.ts'
+import type { RuntimeBuild, RuntimeBuilds, RuntimeName } from './types.ts'
 
 interface Gpu {
   requestAdapter(): Promise<object | null>
@@ -10,7 +10,8 @@ const gpu = (): Gpu | undefined => (globalThis.navigator as { gpu?: Gpu } | unde
 /** Why WebGPU cannot be used here; undefined when there is an adapter. */
 export const whyNoAdapter = async (): Promise<string | undefined> => {
   const api = gpu()
-  if (!api) return 'navigator.gpu is missing: WebGPU needs a browser that has it and a secure context (https or localhost).'
+  if (!api)
+    return 'navigator.gpu is missing: WebGPU needs a browser that has it and a secure context (https or localhost).'
   try {
     return (await api.requestAdapter()) ? undefined : 'navigator.gpu.requestAdapter() found no adapter.'
   } catch (error) {
@@ -21,18 +22,26 @@ export const whyNoAdapter = async (): Promise<string | undefined> => {
 /**
  * Chooses the build of onnxruntime-web: /jspi where the browser has JSPI and a WebGPU interface, without waiting for the
  * adapter; /webgpu once there is an adapter; else /wasm. Builds that the app does not ship are passed over.
+ *
+ * @param adapter why there is no adapter; undefined when WebGPU is not wanted
+ * @throws OnnxLoadError `runtime`
  */
 export const chooseRuntime = async (
   url: string,
   builds: RuntimeBuilds,
   adapter: Promise<string | undefined> | undefined,
-): Promise<RuntimeName> => {
-  const usable = (name: RuntimeName) => builds[name] && (name !== 'jspi' || 'Suspending' in WebAssembly)
-  const first = (...names: RuntimeName[]) => names.find(usable)
-  let name = adapter && gpu() ? first('jspi', 'webgpu') : undefined
-  if (name === 'webgpu' && (await adapter)) name = undefined
-  name ??= first('wasm', 'jspi', 'webgpu')
-  if (name) return name
+): Promise<{ name: RuntimeName; build: RuntimeBuild }> => {
+  const first = (...names: RuntimeName[]) => {
+    for (const name of names) {
+      const build = builds[name]
+      if (build && (name !== 'jspi' || 'Suspending' in WebAssembly)) return { name, build }
+    }
+    return undefined
+  }
+  const choice = adapter && gpu() && first('jspi', 'webgpu')
+  if (choice && (choice.name === 'jspi' || (await adapter) === undefined)) return choice
+  const fallback = first('wasm', 'jspi', 'webgpu')
+  if (fallback) return fallback
   throw new OnnxLoadError(
     'runtime',
     url,

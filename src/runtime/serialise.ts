@@ -1,5 +1,5 @@
 const key = Symbol.for('unplugin-onnx')
-const page: { [key]?: Promise<unknown> } = globalThis
+const page = globalThis as { [key]?: Promise<unknown> }
 
 /**
  * Runs the task after every earlier one on this page, of all models and all copies of this module: onnxruntime-web can neither

@@ -73,10 +73,7 @@ export interface LoadOptions {
 }
 
 /** A model ready to run. */
-export interface Session<
-  Inputs extends Signature<Inputs> = Signature,
-  Outputs extends Signature<Outputs> = Signature,
-> {
+export interface Session<Inputs extends Signature<Inputs> = Signature, Outputs extends Signature<Outputs> = Signature> {
   readonly executionProvider: ExecutionProvider
   /** Why a provider that was asked for earlier in the list is not the one in use. */
   readonly fallbackReason?: string | undefined

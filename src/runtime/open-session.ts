@@ -1,0 +1,114 @@
+import type { InferenceSession } from 'onnxruntime-web'
+import { download } from './download.ts'
+import { OnnxLoadError } from './load-error.ts'
+import { chooseRuntime, whyNoAdapter } from './providers.ts'
+import { serialise } from './serialise.ts'
+import type { ExecutionProvider, LoadOptions, ModelDescription, OnnxRuntime, Progress } from './types.ts'
+
+/** A session of onnxruntime-web with what created it. */
+export interface OpenSession {
+  readonly runtime: OnnxRuntime
+  readonly session: InferenceSession
+  readonly executionProvider: ExecutionProvider
+  readonly fallbackReason: string | undefined
+}
+
+/**
+ * Fetches model, external data and onnxruntime-web and asks for an adapter, all at once, then creates a session on the first
+ * provider that can. What fails first stops the rest.
+ *
+ * @throws OnnxLoadError; the controller's reason when it is aborted
+ */
+export const openSession = async (
+  model: ModelDescription,
+  providers: readonly ExecutionProvider[],
+  sessionOptions: LoadOptions['sessionOptions'],
+  controller: AbortController,
+  onProgress: (progress: Progress) => void,
+): Promise<OpenSession> => {
+  const { signal } = controller
+  const assets = [model, ...model.externalData]
+  const total = assets.reduce((sum, { bytes }) => sum + bytes, 0)
+  let loaded = 0
+  const onBytes = (count: number) => {
+    loaded += count
+    onProgress({ loaded, total })
+  }
+  onBytes(0)
+
+  try {
+    const [{ runtime, noWebgpu }, [bytes = new Uint8Array(), ...externalBytes]] = await Promise.all([
+      openRuntime(model, providers),
+      Promise.all(assets.map((asset) => download(asset, signal, onBytes))),
+    ])
+    const options: InferenceSession.SessionOptions = {
+      ...sessionOptions,
+      externalData: model.externalData.map(({ path }, index) => ({ path, data: externalBytes[index] ?? bytes })),
+    }
+    const refusals: string[] = []
+    let cause: unknown
+    for (const provider of providers) {
+      if (provider === 'webgpu' && noWebgpu) {
+        refusals.push(`webgpu: ${noWebgpu}`)
+        continue
+      }
+      try {
+        const session = await serialise(() => {
+          signal.throwIfAborted()
+          return runtime.InferenceSession.create(bytes, { ...options, executionProviders: [provider] })
+        })
+        return { runtime, session, executionProvider: provider, fallbackReason: refusals.join(' ') || undefined }
+      } catch (error) {
+        signal.throwIfAborted()
+        refusals.push(`${provider}: ${reason(error)}`)
+        cause = error
+      }
+    }
+    throw new OnnxLoadError('session', model.url, `no session could be created. ${refusals.join(' ')}`, cause)
+  } catch (error) {
+    controller.abort(error)
+    throw error
+  }
+}
+
+/** The build of onnxruntime-web for these providers, initialised; `noWebgpu` says why it cannot use WebGPU. */
+const openRuntime = async (
+  { url, runtimes }: ModelDescription,
+  providers: readonly ExecutionProvider[],
+): Promise<{ runtime: OnnxRuntime; noWebgpu: string | undefined }> => {
+  const adapter = providers.includes('webgpu') ? whyNoAdapter() : undefined
+  const { name, build } = await chooseRuntime(url, runtimes, adapter)
+  const failure = (error: unknown) =>
+    new OnnxLoadError(
+      'runtime',
+      build.wasm ?? url,
+      `onnxruntime-web/${name} did not start: ${reason(error)} Are its files deployed? Reload the page to try again.`,
+      error,
+    )
+  const webgpu = async () => {
+    const lack = (await adapter) ?? (adapter && name === 'wasm' ? 'no build with WebGPU that runs here.' : undefined)
+    if (lack === undefined || providers.includes('wasm')) return lack
+    throw new OnnxLoadError('no-adapter', url, `${lack} To run without WebGPU, let executionProviders include 'wasm'.`)
+  }
+  const importing = build.load().catch((error: unknown) => {
+    throw failure(error)
+  })
+  const [runtime, noWebgpu] = await Promise.all([importing, webgpu()])
+
+  // These are read once, when onnxruntime-web initialises; what the app has set stays.
+  const { wasm } = runtime.env
+  if (build.wasm !== undefined) wasm.wasmPaths ??= { wasm: build.wasm }
+  // On WebGPU threads would only wait. Node has no `self`, and there onnxruntime-web cannot count the cores.
+  if ((adapter && !noWebgpu) || typeof self === 'undefined') wasm.numThreads ??= 1
+
+  // An empty model makes it fetch and compile its .wasm file now, while the model downloads, and tells a runtime that cannot
+  // start (it never tries again on this page) from a model that it refuses.
+  await serialise(() =>
+    runtime.InferenceSession.create(new Uint8Array(), { executionProviders: ['wasm'] }).catch((error: unknown) => {
+      if (/no available backend/.test(reason(error))) throw failure(error)
+    }),
+  )
+  return { runtime, noWebgpu }
+}
+
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
