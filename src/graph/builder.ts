@@ -1,17 +1,20 @@
-import type { AttributeValue } from './attribute.ts'
 import type { ElementType } from './element-type.ts'
 import type { Graph } from './graph.ts'
 import { Model } from './model.ts'
-import type { Node } from './node.ts'
+import type { Node, NodeSpec } from './node.ts'
 import { Tensor } from './tensor.ts'
 import { type Dimension, Value, type ValueType } from './value.ts'
 
 /** What may stand for an input of a node: a value, a tensor or plain numbers (float32) for a constant, undefined for one left out. */
 export type Operand = Value | Tensor | number | readonly number[] | undefined
 
+type Attributes = NonNullable<NodeSpec['attributes']>
+
 export interface NodeOptions {
   name?: string
   domain?: string
+  /** The node it takes over from: its name, documentation and metadata. */
+  like?: Node
   /** Names of the outputs, or how many. Default: one, with a name made up. */
   outputs?: number | readonly (string | undefined)[]
   types?: readonly (ValueType | undefined)[]
@@ -83,28 +86,20 @@ export class GraphBuilder {
   }
 
   /** An operator's first output. */
-  op(
-    op: string,
-    inputs: readonly Operand[],
-    attributes: Record<string, AttributeValue> = {},
-    options: NodeOptions = {},
-  ): Value {
+  op(op: string, inputs: readonly Operand[], attributes: Attributes = {}, options: NodeOptions = {}): Value {
     return this.node(op, inputs, attributes, options).output
   }
 
   /** A node, for operators with several outputs. */
-  node(
-    op: string,
-    inputs: readonly Operand[],
-    attributes: Record<string, AttributeValue> = {},
-    options: NodeOptions = {},
-  ): Node {
+  node(op: string, inputs: readonly Operand[], attributes: Attributes = {}, options: NodeOptions = {}): Node {
     const values = inputs.map((operand) =>
       operand === undefined || operand instanceof Value
         ? operand
         : this.constant(operand as Tensor | number | number[]),
     )
-    const spec = { op, ...options, inputs: values, attributes }
+    const { like, ...rest } = options
+    const inherited = like === undefined ? {} : { name: like.name, ...(like.proto ? { proto: like.proto } : {}) }
+    const spec = { op, ...inherited, ...rest, inputs: values, attributes }
     const node = this.#before === undefined ? this.graph.append(spec) : this.graph.insertBefore(this.#before, spec)
     this.added.push(node)
     return node

@@ -74,7 +74,7 @@ function decodeMessage(bytes: Uint8Array): onnx.ModelProto {
     })
   }
   // A plain Uint8Array view: a Buffer's own methods would make every slice a Buffer too.
-  const reader = protobuf.Reader.create(bytes)
+  const reader = protobuf.Reader.create(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   reader.discardUnknown = false
   try {
     return onnx.ModelProto.decode(reader)
@@ -189,12 +189,12 @@ export function decodeNodes(
 ): Node[] {
   const nodes = protos.map((proto) => {
     const outputs = (proto.output ?? []).map((name) => name || undefined)
-    const { input, output, attribute, ...rest } = proto
+    const { input, output, attribute, opType, domain, name, overload, ...rest } = proto
     const node = graph.append({
-      op: proto.opType ?? '',
-      domain: normalDomain(proto.domain),
-      name: proto.name ?? '',
-      overload: proto.overload ?? '',
+      op: opType ?? '',
+      domain: normalDomain(domain),
+      name: name ?? '',
+      overload: overload ?? '',
       inputs: [],
       outputs,
       types: outputs.map((name) => (name === undefined ? undefined : decodeType(infos.get(name)?.type))),

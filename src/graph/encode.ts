@@ -211,9 +211,10 @@ function encodeNode(graph: MessageWriter, node: Node, external: ExternalFile | u
     ...node.proto,
     input: node.inputs.map((value) => value?.name ?? ''),
     output: node.outputs.map((value) => value?.name ?? ''),
-    ...(node.name === '' && node.proto?.name === undefined ? {} : { name: node.name }),
+    ...(node.name === '' ? {} : { name: node.name }),
     opType: node.op,
     ...(node.domain === '' ? {} : { domain: node.domain }),
+    ...(node.overload === '' ? {} : { overload: node.overload }),
   }
   const attributes = [...node.attributes.values()]
   if (attributes.every(({ tensor, graphs }) => tensor === undefined && graphs.length === 0)) {
@@ -244,7 +245,7 @@ function encodeTensor(tensor: Tensor, name: string, external: ExternalFile | und
     dataType: elementTypes[tensor.elementType].code,
   }
   const named = name === '' && proto.name === undefined ? proto : { ...proto, name }
-  const typed = rawData === undefined && dataLocation !== 1 && tensor.proto !== undefined
+  const typed = !rawData?.length && dataLocation !== 1 && tensor.proto !== undefined
   if (external !== undefined && tensor.elementType !== 'string' && tensor.byteLength >= externalFrom) {
     const offset = external.append(tensor.bytes)
     const { floatData, int32Data, int64Data, doubleData, uint64Data, ...rest } = named

@@ -20,7 +20,7 @@ const wrongFiles: readonly {
     remedy: 'The download saved an error page or a preview: download the raw .onnx file.',
   },
   {
-    begins: /^PK\x03\x04/,
+    begins: /^PK[^a-z]{2}/,
     code: 'not-onnx',
     problem: 'This is a zip archive (a PyTorch checkpoint or a zipped model), not an ONNX model.',
     remedy: 'Unzip it, or export the checkpoint with torch.onnx.export.',

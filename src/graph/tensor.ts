@@ -34,7 +34,6 @@ export class Tensor {
   readonly proto: TensorProto | undefined
   readonly #read: () => Uint8Array
   #bytes: Uint8Array | undefined
-  #numbers: Float64Array | undefined
 
   private constructor(
     elementType: ElementType,
@@ -75,20 +74,16 @@ export class Tensor {
     const { view, bits } = elementTypes[this.elementType]
     if (view === undefined) throw new TypeError(`A ${this.elementType} tensor has no typed array.`)
     const width = bits / 8
-    const bytes = this.bytes.byteOffset % width === 0 ? this.bytes : this.bytes.slice()
+    const bytes = this.bytes.byteOffset % width === 0 ? this.bytes : new Uint8Array(this.bytes)
     return view(bytes.buffer, bytes.byteOffset, bytes.byteLength / width)
   }
 
-  /** The elements as float64 numbers (64-bit integers past 2⁵³ lose precision). Do not write into the result. Throws for strings and packed types. */
+  /** The elements as float64 numbers (64-bit integers past 2⁵³ lose precision). Throws for strings and packed types. */
   toNumbers(): Float64Array {
-    if (this.#numbers !== undefined) return this.#numbers
     const array = this.toTypedArray()
     const { elementType } = this
-    const decode = elementType === 'float16' ? decodeFloat16 : elementType === 'bfloat16' ? decodeBfloat16 : Number
-    const numbers = new Float64Array(array.length)
-    for (let i = 0; i < array.length; i++) numbers[i] = decode(Number(array[i]))
-    this.#numbers = numbers
-    return numbers
+    if (elementType !== 'float16' && elementType !== 'bfloat16') return Float64Array.from(array, Number)
+    return Float64Array.from(array as Uint16Array, elementType === 'float16' ? decodeFloat16 : decodeBfloat16)
   }
 
   /** The single element of a scalar or one-element numeric tensor; undefined for any other. */
@@ -113,9 +108,15 @@ export class Tensor {
     return new Tensor(elementType, dims, undefined, () => bytes)
   }
 
-  /** Numbers rounded once to the element type (to nearest, ties to even); integers are truncated. */
+  /** Numbers rounded once to the element type (to nearest, ties to even); integers are truncated. An array of that very type is not copied. */
   static fromNumbers(elementType: ElementType, dims: readonly number[], numbers: ArrayLike<number>): Tensor {
-    return Tensor.fromBytes(elementType, dims, bytesOfNumbers(elementType, numbers))
+    const ready =
+      (elementType === 'float32' && numbers instanceof Float32Array) ||
+      (elementType === 'float64' && numbers instanceof Float64Array)
+    const bytes = ready
+      ? new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)
+      : bytesOfNumbers(elementType, numbers)
+    return Tensor.fromBytes(elementType, dims, bytes)
   }
 
   /** A tensor of strings. */

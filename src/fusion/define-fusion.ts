@@ -1,0 +1,106 @@
+import { GraphBuilder, type Node, type Value } from '../graph/index.ts'
+import { FusionError } from './errors.ts'
+import { type Match, matchPattern, type NodePattern, Refusal } from './pattern.ts'
+
+/** One value taking the place of another. */
+export interface Replacement {
+  readonly from: Value
+  readonly to: Value
+}
+
+/** What a fusion did: the values that stand in for old ones, and the nodes it added for that. The driver does the rest. */
+export interface Rewrite {
+  readonly replacements: readonly Replacement[]
+  readonly added: readonly Node[]
+}
+
+/**
+ * A rewrite rule as the driver sees it. `attempt` is called with each node whose operator is among `roots` ('*' for every operator;
+ * `domain::Op` outside the ONNX standard); it answers with a rewrite, with the reason for refusing a near miss, or with undefined.
+ * It must not change the graph except by adding nodes and initializers.
+ */
+export interface Fusion {
+  readonly name: string
+  readonly roots: readonly string[]
+  attempt(node: Node): Rewrite | Refusal | undefined
+}
+
+/** A fusion as data: a pattern, a condition, a replacement. */
+export interface PatternFusion {
+  name: string
+  pattern: NodePattern
+  /** Each gives the reason why the match must be left alone, or undefined. The first reason counts. */
+  conditions?: readonly ((match: Match) => string | undefined)[]
+  /** Builds what takes the place of the root's output (or of each of its outputs), before the root. A string is a reason to refuse. */
+  replace(match: Match, graph: GraphBuilder): Value | readonly (Value | undefined)[] | string
+}
+
+/** A fusion as a function of its root node, for what a single pattern does not express. */
+export interface RootFusion {
+  name: string
+  roots: readonly string[]
+  /** As `replace`, or undefined when the node is none of this fusion's business; a list of replacements may reach past the root. */
+  rewrite(
+    root: Node,
+    graph: GraphBuilder,
+  ): Value | readonly (Value | undefined)[] | readonly Replacement[] | string | undefined
+}
+
+/** Defines a fusion; the project's own are made by it too. Throws FusionError `invalid-fusion` for a name that is not kebab-case. */
+export function defineFusion(definition: PatternFusion | RootFusion): Fusion {
+  const { name } = definition
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name)) {
+    throw new FusionError('invalid-fusion', name, `A fusion's name is lower case with dashes: "${name}" is not.`)
+  }
+  if ('roots' in definition) {
+    return {
+      name,
+      roots: definition.roots,
+      attempt: (root) => asRewrite(root, (graph) => definition.rewrite(root, graph)),
+    }
+  }
+  const { pattern, conditions = [] } = definition
+  const { domain = '' } = pattern.options
+  return {
+    name,
+    roots: pattern.ops.map((op) => (domain === '' ? op : `${domain}::${op}`)),
+    attempt(root) {
+      const match = matchPattern(pattern, root)
+      if (match === undefined || match instanceof Refusal) return match
+      for (const condition of conditions) {
+        const reason = condition(match)
+        if (reason !== undefined) return new Refusal(reason)
+      }
+      return asRewrite(root, (graph) => definition.replace(match, graph))
+    },
+  }
+}
+
+function asRewrite(
+  root: Node,
+  build: (graph: GraphBuilder) => ReturnType<RootFusion['rewrite']>,
+): Rewrite | Refusal | undefined {
+  const graph = new GraphBuilder(root.graph, root)
+  const result = build(graph)
+  if (result === undefined || typeof result === 'string') {
+    discard(graph)
+    return result === undefined ? undefined : new Refusal(result)
+  }
+  const list = Array.isArray(result) ? (result as readonly (Value | Replacement | undefined)[]) : [result as Value]
+  const replacements: Replacement[] = []
+  for (const [index, item] of list.entries()) {
+    if (item === undefined) continue
+    if ('from' in item) replacements.push(item)
+    else {
+      const from = root.outputs[index]
+      if (from !== undefined) replacements.push({ from, to: item })
+    }
+  }
+  return { replacements, added: graph.added }
+}
+
+/** Takes back what a fusion added before it found a reason to refuse. */
+function discard(graph: GraphBuilder): void {
+  for (const node of graph.added.reverse()) node.graph.eraseNode(node)
+  for (const value of graph.constants) if (!value.isUsed) value.graph.removeInitializer(value)
+}

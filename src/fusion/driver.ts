@@ -1,0 +1,234 @@
+import { canReplace, type Graph, lint, type Model, type Node, type Value } from '../graph/index.ts'
+import type { Fusion, Rewrite } from './define-fusion.ts'
+import { FusionError } from './errors.ts'
+import { Refusal } from './pattern.ts'
+
+/** One rewrite, in the order in which they were made. */
+export interface Step {
+  fusion: string
+  /** The root node of the pattern. */
+  node: string
+}
+
+/** A pattern that was there and was left alone, and why. */
+export interface NearMiss {
+  fusion: string
+  node: string
+  reason: string
+}
+
+export interface DriverResult {
+  steps: Step[]
+  nearMisses: NearMiss[]
+}
+
+/** Operator sets whose operators are known to have no effect but their outputs. */
+const pureDomains = new Set(['', 'com.microsoft', 'ai.onnx.ml'])
+
+/**
+ * Applies fusions to a graph, and to the graphs nested in it, until none fires. One worklist: each node is visited once, and after a
+ * rewrite only the nodes whose surroundings it changed, so the cost is linear in the graph. Stops after `maxRewrites`.
+ */
+export function runFusions(
+  model: Model,
+  fusions: readonly Fusion[],
+  maxRewrites = Number.POSITIVE_INFINITY,
+): DriverResult {
+  const byRoot = indexByRoot(fusions)
+  const everywhere = byRoot.get('*') ?? []
+  const worklist = new Worklist(model.graph.walk())
+  const steps: Step[] = []
+  const misses = new Map<Node, Map<string, string>>()
+  for (let node = worklist.take(); node !== undefined && steps.length < maxRewrites; node = worklist.take()) {
+    misses.delete(node)
+    const rules = byRoot.get(node.target)
+    for (const fusion of rules === undefined ? everywhere : rules) {
+      const step = { fusion: fusion.name, node: node.toString() }
+      const outcome = attempt(fusion, node, worklist)
+      if (outcome === undefined) continue
+      if (outcome instanceof Refusal) {
+        const reasons = misses.get(node) ?? new Map<string, string>()
+        misses.set(node, reasons.set(fusion.name, outcome.reason))
+        continue
+      }
+      steps.push(step)
+      if (!node.erased) worklist.add(node)
+      break
+    }
+  }
+  const nearMisses: NearMiss[] = []
+  for (const [node, reasons] of misses) {
+    if (node.erased) continue
+    for (const [fusion, reason] of reasons) nearMisses.push({ fusion, node: node.toString(), reason })
+  }
+  return { steps, nearMisses }
+}
+
+/** Fusions by the operator of their root, those for every operator merged in at their place in the list. */
+function indexByRoot(fusions: readonly Fusion[]): Map<string, Fusion[]> {
+  const roots = new Set(fusions.flatMap((fusion) => fusion.roots))
+  roots.add('*')
+  return new Map(
+    Array.from(roots, (root) => [
+      root,
+      fusions.filter((fusion) => fusion.roots.includes(root) || fusion.roots.includes('*')),
+    ]),
+  )
+}
+
+/** Nodes to visit, each at most once at a time, first come first served. */
+class Worklist {
+  #queue: Node[]
+  #next = 0
+  readonly #waiting: Set<Node>
+
+  constructor(nodes: Iterable<Node>) {
+    this.#queue = [...nodes]
+    this.#waiting = new Set(this.#queue)
+  }
+
+  add(node: Node | undefined): void {
+    if (node === undefined || node.erased || this.#waiting.has(node)) return
+    this.#waiting.add(node)
+    this.#queue.push(node)
+  }
+
+  take(): Node | undefined {
+    for (;;) {
+      const node = this.#queue[this.#next++]
+      if (node === undefined) return undefined
+      this.#waiting.delete(node)
+      if (this.#next > 4096 && this.#next * 2 > this.#queue.length) {
+        this.#queue = this.#queue.slice(this.#next)
+        this.#next = 0
+      }
+      if (!node.erased) return node
+    }
+  }
+}
+
+function attempt(fusion: Fusion, node: Node, worklist: Worklist): Refusal | 'done' | undefined {
+  const rewrite = fusion.attempt(node)
+  if (rewrite === undefined || rewrite instanceof Refusal) return rewrite
+  const reason = whyNotApplicable(fusion, rewrite)
+  if (reason !== undefined) {
+    for (const added of [...rewrite.added].reverse()) prune(added, worklist)
+    return new Refusal(reason)
+  }
+  apply(rewrite, node, worklist)
+  return 'done'
+}
+
+/** A graph's outputs hold on to their names; and what replaces a value has its type, or the fusion is wrong. */
+function whyNotApplicable(fusion: Fusion, { replacements }: Rewrite): string | undefined {
+  for (const { from, to } of replacements) {
+    if (from.elementType !== undefined && to.elementType !== undefined && from.elementType !== to.elementType) {
+      throw new FusionError(
+        'wrong-rewrite',
+        fusion.name,
+        `The fusion ${fusion.name} replaces "${from}", which is ${from.elementType}, by a value of type ${to.elementType}.`,
+      )
+    }
+    const reason = canReplace(from, to)
+    if (reason !== undefined) return reason
+  }
+  return undefined
+}
+
+function apply({ replacements, added }: Rewrite, root: Node, worklist: Worklist): void {
+  const fresh = new Set(added)
+  for (const { from, to } of replacements) {
+    for (const user of from.users) worklist.add(user)
+    if (to.type === undefined && from.type !== undefined) to.type = from.type
+    const { name } = from
+    const { model } = to.graph
+    root.graph.replaceAllUsesWith(from, to)
+    // A value that is new bears the name of what it stands for, so that a profile of the fused model can be read.
+    if (to.name !== name && to.producer !== undefined && fresh.has(to.producer)) {
+      from.name = model.freshName(name)
+      to.name = name
+    }
+    for (const user of to.users) worklist.add(user)
+    worklist.add(to.producer)
+  }
+  for (const node of added) {
+    worklist.add(node)
+    for (const input of node.inputs) worklist.add(input?.producer)
+  }
+  prune(root, worklist)
+  for (const { from } of replacements) if (from.producer !== undefined) prune(from.producer, worklist)
+}
+
+/** Erases a node whose outputs nothing uses, then whatever only it used, constants included. Those that stay lost a user: they are visited again. */
+export function prune(start: Node, worklist?: { add(node: Node | undefined): void }): void {
+  const stack = [start]
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    if (node.erased) continue
+    if (!isRemovable(node)) {
+      worklist?.add(node)
+      continue
+    }
+    const used = usedValues(node)
+    node.graph.eraseNode(node)
+    for (const value of used) {
+      if (value.producer !== undefined) stack.push(value.producer)
+      else if (!value.isUsed && !value.isInput && value.initializer !== undefined) value.graph.removeInitializer(value)
+      for (const user of value.users) worklist?.add(user)
+    }
+  }
+}
+
+/** Whether a node can go without anyone noticing: its outputs have no users, and its operator is known to do nothing else. */
+export const isRemovable = (node: Node): boolean =>
+  node.outputs.every((output) => output === undefined || !output.isUsed) && isPure(node)
+
+const isPure = (node: Node): boolean => {
+  if (!pureDomains.has(node.domain)) return false
+  for (const graph of node.subgraphs) for (const inner of graph.walk()) if (!pureDomains.has(inner.domain)) return false
+  return true
+}
+
+/** Every value a node takes, those which its nested graphs capture included. */
+function usedValues(node: Node): Set<Value> {
+  const values = new Set<Value>()
+  const take = (value: Value | undefined): void => {
+    if (value !== undefined) values.add(value)
+  }
+  node.inputs.forEach(take)
+  for (const graph of node.subgraphs)
+    for (const inner of graph.walk()) inner.inputs.filter(isOutside(graph)).forEach(take)
+  return values
+}
+
+const isOutside =
+  (graph: Graph) =>
+  (value: Value | undefined): boolean => {
+    for (let inside: Graph | undefined = value?.graph; inside !== undefined; inside = inside.parent) {
+      if (inside === graph) return false
+    }
+    return true
+  }
+
+/** Removes initializers that nothing uses, in every nested graph too; gives how many. */
+export function removeUnusedInitializers(model: Model): number {
+  let count = 0
+  const visit = (graph: Graph): void => {
+    for (const value of [...graph.initializers]) {
+      if (value.isUsed || value.isInput) continue
+      graph.removeInitializer(value)
+      count++
+    }
+    for (const node of graph.nodes) for (const nested of node.subgraphs) visit(nested)
+  }
+  visit(model.graph)
+  return count
+}
+
+/** Holds the result of a run to the rules of a graph. Throws FusionError `wrong-rewrite`. */
+export function lintResult(model: Model): void {
+  try {
+    lint(model.graph)
+  } catch (cause) {
+    throw new FusionError('wrong-rewrite', '', 'The fused graph is not well formed.', { cause })
+  }
+}

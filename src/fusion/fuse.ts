@@ -1,0 +1,102 @@
+import { clone, type Graph, inlineFunctions, type Model } from '../graph/index.ts'
+import { nearest } from '../nearest-name.ts'
+import type { Fusion } from './define-fusion.ts'
+import { lintResult, type NearMiss, removeUnusedInitializers, runFusions, type Step } from './driver.ts'
+import { FusionError } from './errors.ts'
+import { fusions } from './fusions.ts'
+
+/** Names in reports of the two clean-ups that are no rewrite of a node. */
+const inlining = 'inline-function'
+const unusedInitializer = 'unused-initializer'
+
+export interface FuseOptions {
+  /** The only fusions to apply, by name. */
+  only?: readonly string[]
+  /** Fusions not to apply, by name. */
+  skip?: readonly string[]
+  /** Further fusions, made by `defineFusion`, applied after the project's own. */
+  fusions?: readonly Fusion[]
+  /** Stops after so many rewrites: how a wrong one is found. */
+  maxRewrites?: number
+}
+
+export interface FusionReport {
+  /** Operators in the model, nested graphs included, Constant nodes not counted. */
+  nodes: { before: number; after: number }
+  /** How often each fusion fired; those that did not are left out. */
+  fusions: Record<string, number>
+  /** Patterns that were there and were left alone, with the reason. */
+  nearMisses: NearMiss[]
+  /** Number of rewrites of nodes, in all. */
+  rewrites: number
+  /** Each rewrite, in order. */
+  steps: Step[]
+}
+
+/** The names of the project's own fusions, in the order in which they are tried. */
+export const fusionNames: readonly string[] = [inlining, ...fusions.map(({ name }) => name), unusedInitializer]
+
+/**
+ * Rewrites a model into one that computes the same with less. Pure: the argument is never changed, and the same input gives the same
+ * output. Gives the argument itself when nothing fired, so that it is encoded byte for byte as it came.
+ * Throws FusionError `unknown-fusion` for a name that no fusion has.
+ */
+export function fuse(model: Model, options: FuseOptions = {}): { model: Model; report: FusionReport } {
+  const { fusions: more = [], maxRewrites } = options
+  const wanted = selection([...fusionNames, ...more.map(({ name }) => name)], options)
+  const before = countNodes(model.graph)
+  const unchanged = (nearMisses: NearMiss[]) => ({
+    model,
+    report: { nodes: { before, after: before }, fusions: {}, nearMisses, rewrites: 0, steps: [] },
+  })
+  if (model.proto.trainingInfo?.length) {
+    return unchanged([
+      { fusion: '*', node: model.graph.name, reason: 'it is a training graph; export it for inference' },
+    ])
+  }
+  const copy = clone(model)
+  const counts: Record<string, number> = {}
+  const count = (name: string, times: number): void => {
+    if (times > 0) counts[name] = (counts[name] ?? 0) + times
+  }
+  if (wanted(inlining)) count(inlining, inlineFunctions(copy))
+  const { steps, nearMisses } = runFusions(
+    copy,
+    [...fusions, ...more].filter(({ name }) => wanted(name)),
+    maxRewrites,
+  )
+  for (const { fusion } of steps) count(fusion, 1)
+  if (wanted(unusedInitializer)) count(unusedInitializer, removeUnusedInitializers(copy))
+  // Inlining alone gains nothing: the runtime does it too.
+  if (Object.keys(counts).every((name) => name === inlining)) return unchanged(nearMisses)
+  lintResult(copy)
+  return {
+    model: copy,
+    report: {
+      nodes: { before, after: countNodes(copy.graph) },
+      fusions: counts,
+      nearMisses,
+      rewrites: steps.length,
+      steps,
+    },
+  }
+}
+
+function selection(known: readonly string[], { only, skip = [] }: FuseOptions): (name: string) => boolean {
+  for (const name of [...(only ?? []), ...skip]) {
+    if (known.includes(name)) continue
+    const suggestion = nearest(name, known)
+    throw new FusionError(
+      'unknown-fusion',
+      name,
+      `There is no fusion "${name}".${suggestion === undefined ? '' : ` Did you mean "${suggestion}"?`} Known: ${known.join(', ')}.`,
+    )
+  }
+  return (name) => (only === undefined || only.includes(name)) && !skip.includes(name)
+}
+
+function countNodes(graph: Graph): number {
+  let count = 0
+  for (const node of graph.walk()) if (!node.is('Constant')) count++
+  return count
+}

@@ -1,0 +1,24 @@
+/** What rewrites a graph. Pure: knows only graph/, works in Node and in a browser. */
+export {
+  defineFusion,
+  type Fusion,
+  type PatternFusion,
+  type Replacement,
+  type Rewrite,
+  type RootFusion,
+} from './define-fusion.ts'
+export type { NearMiss, Step } from './driver.ts'
+export { FusionError, type FusionErrorCode } from './errors.ts'
+export { type FuseOptions, type FusionReport, fuse, fusionNames } from './fuse.ts'
+export {
+  any,
+  constant,
+  type Match,
+  matchPattern,
+  node,
+  optional,
+  type Pattern,
+  Refusal,
+  whyNotConstant,
+  whyShared,
+} from './pattern.ts'
