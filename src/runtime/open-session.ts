@@ -73,10 +73,10 @@ export const openSession = async (
 
 /** The build of onnxruntime-web for these providers, initialised; `noWebgpu` says why it cannot use WebGPU. */
 const openRuntime = async (
-  { url, runtimes }: ModelDescription,
+  { url, runtimes, features = [] }: ModelDescription,
   providers: readonly ExecutionProvider[],
 ): Promise<{ runtime: OnnxRuntime; noWebgpu: string | undefined }> => {
-  const adapter = providers.includes('webgpu') ? whyNoAdapter() : undefined
+  const adapter = providers.includes('webgpu') ? whyNoAdapter(features) : undefined
   const { name, build } = await chooseRuntime(url, runtimes, adapter)
   const failure = (error: unknown) =>
     new OnnxLoadError(

@@ -1,19 +1,19 @@
 import { OnnxLoadError } from './load-error.ts'
 import type { RuntimeBuild, RuntimeBuilds, RuntimeName } from './types.ts'
 
-interface Gpu {
-  requestAdapter(): Promise<object | null>
-}
+/** Missing in older browsers, in Node, and on pages that are not a secure context, whatever its type says. */
+const gpu = (): GPU | undefined => globalThis.navigator?.gpu
 
-const gpu = (): Gpu | undefined => (globalThis.navigator as { gpu?: Gpu } | undefined)?.gpu
-
-/** Why WebGPU cannot be used here; undefined when there is an adapter. */
-export const whyNoAdapter = async (): Promise<string | undefined> => {
+/** Why WebGPU cannot be used here; undefined when there is an adapter with these features. */
+export const whyNoAdapter = async (features: readonly string[]): Promise<string | undefined> => {
   const api = gpu()
   if (!api)
     return 'navigator.gpu is missing: WebGPU needs a browser that has it and a secure context (https or localhost).'
   try {
-    return (await api.requestAdapter()) ? undefined : 'navigator.gpu.requestAdapter() found no adapter.'
+    const adapter = await api.requestAdapter()
+    if (!adapter) return 'navigator.gpu.requestAdapter() found no adapter.'
+    const missing = features.filter((feature) => !adapter.features.has(feature))
+    return missing.length ? `the adapter lacks ${missing}, which the model needs.` : undefined
   } catch (error) {
     return `navigator.gpu.requestAdapter() failed: ${error}`
   }

@@ -143,4 +143,6 @@ export interface ModelDescription<Report = unknown> extends Asset {
   readonly report: Report
   readonly externalData: readonly ExternalDataAsset[]
   readonly runtimes: RuntimeBuilds
+  /** WebGPU features that the model needs: `shader-f16` if it computes in float16, else the first run fails on a GPU without. */
+  readonly features?: readonly string[] | undefined
 }
