@@ -11,6 +11,7 @@ const executionProviderNames: readonly ExecutionProvider[] = ['webgpu', 'wasm']
 export function defineModel<Inputs extends Signature<Inputs>, Outputs extends Signature<Outputs>, Report>(
   description: ModelDescription<Report>,
 ): Model<Inputs, Outputs, Report>
+/* @__NO_SIDE_EFFECTS__ */
 export function defineModel(description: ModelDescription): Model {
   const { url, bytes, sha256, inputs, outputs, report } = description
   const shared = new Map<string, SharedSession>()
