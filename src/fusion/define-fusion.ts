@@ -1,4 +1,5 @@
 import { GraphBuilder, type Node, type Value } from '../graph/index.ts'
+import type { FusionContext } from './context.ts'
 import { FusionError } from './errors.ts'
 import { type Match, matchPattern, type NodePattern, Refusal } from './pattern.ts'
 
@@ -22,7 +23,7 @@ export interface Rewrite {
 export interface Fusion {
   readonly name: string
   readonly roots: readonly string[]
-  attempt(node: Node): Rewrite | Refusal | undefined
+  attempt(node: Node, context: FusionContext): Rewrite | Refusal | undefined
 }
 
 /** A fusion as data: a pattern, a condition, a replacement. */
@@ -30,9 +31,13 @@ export interface PatternFusion {
   name: string
   pattern: NodePattern
   /** Each gives the reason why the match must be left alone, or undefined. The first reason counts. */
-  conditions?: readonly ((match: Match) => string | undefined)[]
+  conditions?: readonly ((match: Match, context: FusionContext) => string | undefined)[]
   /** Builds what takes the place of the root's output (or of each of its outputs), before the root. A string is a reason to refuse. */
-  replace(match: Match, graph: GraphBuilder): Value | readonly (Value | undefined)[] | string
+  replace(
+    match: Match,
+    graph: GraphBuilder,
+    context: FusionContext,
+  ): Value | readonly (Value | undefined)[] | readonly Replacement[] | string
 }
 
 /** A fusion as a function of its root node, for what a single pattern does not express. */
@@ -43,6 +48,7 @@ export interface RootFusion {
   rewrite(
     root: Node,
     graph: GraphBuilder,
+    context: FusionContext,
   ): Value | readonly (Value | undefined)[] | readonly Replacement[] | string | undefined
 }
 
@@ -56,7 +62,7 @@ export function defineFusion(definition: PatternFusion | RootFusion): Fusion {
     return {
       name,
       roots: definition.roots,
-      attempt: (root) => asRewrite(root, (graph) => definition.rewrite(root, graph)),
+      attempt: (root, context) => asRewrite(root, (graph) => definition.rewrite(root, graph, context)),
     }
   }
   const { pattern, conditions = [] } = definition
@@ -64,14 +70,14 @@ export function defineFusion(definition: PatternFusion | RootFusion): Fusion {
   return {
     name,
     roots: pattern.ops.map((op) => (domain === '' ? op : `${domain}::${op}`)),
-    attempt(root) {
+    attempt(root, context) {
       const match = matchPattern(pattern, root)
       if (match === undefined || match instanceof Refusal) return match
       for (const condition of conditions) {
-        const reason = condition(match)
+        const reason = condition(match, context)
         if (reason !== undefined) return new Refusal(reason)
       }
-      return asRewrite(root, (graph) => definition.replace(match, graph))
+      return asRewrite(root, (graph) => definition.replace(match, graph, context))
     },
   }
 }

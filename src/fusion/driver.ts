@@ -1,4 +1,5 @@
 import { canReplace, type Graph, lint, type Model, type Node, type Value } from '../graph/index.ts'
+import type { FusionContext } from './context.ts'
 import type { Fusion, Rewrite } from './define-fusion.ts'
 import { FusionError } from './errors.ts'
 import { Refusal } from './pattern.ts'
@@ -32,6 +33,7 @@ const pureDomains = new Set(['', 'com.microsoft', 'ai.onnx.ml'])
 export function runFusions(
   model: Model,
   fusions: readonly Fusion[],
+  context: FusionContext,
   maxRewrites = Number.POSITIVE_INFINITY,
 ): DriverResult {
   const byRoot = indexByRoot(fusions)
@@ -44,7 +46,7 @@ export function runFusions(
     const rules = byRoot.get(node.target)
     for (const fusion of rules === undefined ? everywhere : rules) {
       const step = { fusion: fusion.name, node: node.toString() }
-      const outcome = attempt(fusion, node, worklist)
+      const outcome = attempt(fusion, node, context, worklist)
       if (outcome === undefined) continue
       if (outcome instanceof Refusal) {
         const reasons = misses.get(node) ?? new Map<string, string>()
@@ -107,8 +109,8 @@ class Worklist {
   }
 }
 
-function attempt(fusion: Fusion, node: Node, worklist: Worklist): Refusal | 'done' | undefined {
-  const rewrite = fusion.attempt(node)
+function attempt(fusion: Fusion, node: Node, context: FusionContext, worklist: Worklist): Refusal | 'done' | undefined {
+  const rewrite = fusion.attempt(node, context)
   if (rewrite === undefined || rewrite instanceof Refusal) return rewrite
   const reason = whyNotApplicable(fusion, rewrite)
   if (reason !== undefined) {

@@ -1,5 +1,6 @@
 import { clone, type Graph, inlineFunctions, type Model } from '../graph/index.ts'
 import { nearest } from '../nearest-name.ts'
+import { declaredContext } from './context.ts'
 import type { Fusion } from './define-fusion.ts'
 import { lintResult, type NearMiss, removeUnusedInitializers, runFusions, type Step } from './driver.ts'
 import { FusionError } from './errors.ts'
@@ -63,6 +64,7 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
   const { steps, nearMisses } = runFusions(
     copy,
     [...fusions, ...more].filter(({ name }) => wanted(name)),
+    declaredContext(),
     maxRewrites,
   )
   for (const { fusion } of steps) count(fusion, 1)

@@ -1,3 +1,5 @@
+import { affineAfterLinear } from './affine-after-linear.ts'
+import { affineBeforeLinear } from './affine-before-linear.ts'
 import { convBatchNorm } from './conv-batch-norm.ts'
 import { convTransposeBatchNorm } from './conv-transpose-batch-norm.ts'
 import { deadNode } from './dead-node.ts'
@@ -17,4 +19,6 @@ export const fusions: readonly Fusion[] = [
   convTransposeBatchNorm,
   gemmBatchNorm,
   matmulBatchNorm,
+  affineAfterLinear,
+  affineBeforeLinear,
 ]

@@ -84,3 +84,51 @@ export function broadcastToColumns(bias: Tensor | undefined, columns: number): F
   const isRow = bias.size === columns && dims.at(-1) === columns
   return isRow ? numbers : `C of dims [${dims}] does not broadcast along the rows to ${columns} columns`
 }
+
+/** Which axis of the weights the inputs lie along. Outputs in groups (axis 0, as in a Conv) each see the inputs of their own group. */
+export interface InputLayout {
+  readonly inputAxis: number
+  readonly group: number
+}
+
+/** Multiplies weights by one factor for each input channel. */
+export function scaleInputs(
+  weights: Tensor,
+  factors: Float64Array,
+  { inputAxis, group }: InputLayout,
+): Tensor | string {
+  if (group === 1) return scaleAxis(weights, inputAxis, factors)
+  // [C_out, C_in/group, …] seen as rows (output, input of its group).
+  const [outputs = 0, inputs = 0, ...kernel] = weights.dims
+  if (inputs * group !== factors.length || outputs % group !== 0) {
+    return `${factors.length} channels do not fit weights of dims [${weights.dims}] in ${group} groups`
+  }
+  const rows = new Float64Array(outputs * inputs)
+  for (let output = 0; output < outputs; output++) {
+    const first = Math.floor(output / (outputs / group)) * inputs
+    rows.set(factors.subarray(first, first + inputs), output * inputs)
+  }
+  const scaled = scaleAxis(weights.reshape([outputs * inputs, ...kernel]), 0, rows)
+  return typeof scaled === 'string' ? scaled : scaled.reshape(weights.dims)
+}
+
+/** W·t: for each output channel, the sum over its inputs, and over the kernel, of weight times shift. In float64. */
+export function contractInputs(weights: Tensor, shift: Float64Array, { inputAxis, group }: InputLayout): Float64Array {
+  const numbers = numbersOf(weights)
+  const [first = 0, second = 0, ...kernel] = weights.dims
+  const inner = kernel.reduce((product, dim) => product * dim, 1)
+  const outputs = inputAxis === 1 ? first : second
+  const sums = new Float64Array(outputs)
+  for (let i = 0; i < first; i++) {
+    for (let j = 0; j < second; j++) {
+      const [output, input] = inputAxis === 1 ? [i, j] : [j, i]
+      const channel = Math.floor(output / (outputs / group)) * (inputAxis === 1 ? second : first) + input
+      const t = (group === 1 ? shift[input] : shift[channel]) as number
+      const start = (i * second + j) * inner
+      let sum = 0
+      for (let k = start; k < start + inner; k++) sum += numbers[k] as number
+      sums[output] = (sums[output] as number) + sum * t
+    }
+  }
+  return sums
+}

@@ -57,6 +57,12 @@ export class GraphBuilder {
     this.#before = before
   }
 
+  /** A builder that adds before another node of the same graph; what it adds counts as added by this one. */
+  before(node: Node): GraphBuilder {
+    const builder = new GraphBuilder(this.graph, node)
+    return Object.assign(builder, { added: this.added, constants: this.constants })
+  }
+
   input(name: string, elementType: ElementType = 'float32', shape?: readonly Dimension[]): Value {
     return this.graph.addInput(name, tensorType(elementType, shape))
   }
