@@ -1,6 +1,6 @@
 // Generates src/graph/proto/onnx.{js,d.ts} from onnx-ml.proto (see src/graph/proto/README.md for its version and licence).
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,4 +29,7 @@ const generate = (output, ...more) =>
 const commented = join(mkdtempSync(join(tmpdir(), 'onnx-proto-')), 'onnx.js')
 generate(commented)
 run('pbts', ['-o', `${folder}/onnx.d.ts`, commented])
-generate(`${folder}/onnx.js`, '--no-comments')
+const module = `${folder}/onnx.js`
+generate(module, '--no-comments')
+// protobufjs hides the fields it does not know; they must come along when a message is copied ({ ...message }).
+writeFileSync(module, readFileSync(module, 'utf8').replaceAll('"$unknowns", false', '"$unknowns", true'))

@@ -51,6 +51,8 @@ const table = {
   float8e8m0: { code: 24, bits: 8 },
   uint2: { code: 25, bits: 2 },
   int2: { code: 26, bits: 2 },
+  float6e2m3: { code: 27, bits: 6 },
+  float6e3m2: { code: 28, bits: 6 },
 } satisfies Record<string, ElementTypeFacts>
 
 export type ElementType = keyof typeof table

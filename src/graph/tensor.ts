@@ -99,7 +99,9 @@ export class Tensor {
   /** The same bytes under other dims of the same size. */
   reshape(dims: readonly number[]): Tensor {
     if (elementCount(dims) !== this.size) throw new RangeError(`[${this.dims}] does not reshape to [${dims}].`)
-    return new Tensor(this.elementType, dims, undefined, () => this.bytes)
+    const { elementType, proto } = this
+    const strings = elementType === 'string' && proto !== undefined ? { ...proto, dims: [...dims] } : undefined
+    return new Tensor(elementType, dims, strings, () => this.bytes)
   }
 
   /** A tensor over the given bytes (not copied), little-endian and row-major. Throws ModelError `invalid-tensor` when the length is not what dims say. */
@@ -180,6 +182,13 @@ function externalLocation(proto: TensorProto, tensor: Tensor): ExternalLocation 
   }
   const offset = Number(entries.get('offset') ?? 0)
   const length = Number(entries.get('length') ?? byteLength(tensor.elementType, tensor.dims))
+  if (![offset, length].every((bytes) => Number.isSafeInteger(bytes) && bytes >= 0)) {
+    throw new ModelError(
+      'invalid-tensor',
+      `External tensor "${proto.name ?? ''}" lies at the impossible offset ${entries.get('offset') ?? 0}, length ${entries.get('length') ?? length}.`,
+      reexport,
+    )
+  }
   return { location, offset, length }
 }
 
@@ -195,7 +204,8 @@ function typedField(proto: TensorProto, type: ElementType): ArrayLike<unknown> {
 
 function checkTypedField(proto: TensorProto, type: ElementType, dims: readonly number[]): void {
   const { bits } = elementTypes[type]
-  const perElement = type === 'complex64' || type === 'complex128' ? 2 : bits > 0 && bits < 8 ? bits / 8 : 1
+  // Types of 2 and 4 bits share an entry, those of 6 bits do not.
+  const perElement = type === 'complex64' || type === 'complex128' ? 2 : bits === 2 || bits === 4 ? bits / 8 : 1
   const expected = Math.ceil(elementCount(dims) * perElement)
   const found = typedField(proto, type).length
   if (found === expected) return
@@ -218,9 +228,22 @@ function typedFieldBytes(proto: TensorProto, type: ElementType, dims: readonly n
   if (type === 'complex128') return new Uint8Array(Float64Array.from(field).buffer)
   const { bits } = elementTypes[type]
   // int32_data holds float16 and bfloat16 as bit patterns, and types below a byte packed as bytes.
+  if (bits === 6) return packSixBits(field)
   if (bits <= 8) return Uint8Array.from(field).subarray(0, byteLength(type, dims))
   if (type === 'float16' || type === 'bfloat16') return new Uint8Array(Uint16Array.from(field).buffer)
   return bytesOfNumbers(type, Array.from(field, Number))
+}
+
+/** Elements of six bits one after another, from the lowest bit of the first byte on: four in three bytes. */
+function packSixBits(elements: ArrayLike<number>): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil((elements.length * 6) / 8))
+  for (let i = 0; i < elements.length; i++) {
+    const [byte, bit] = [Math.floor((i * 6) / 8), (i * 6) % 8]
+    const shifted = ((elements[i] as number) & 0x3f) << bit
+    bytes[byte] = (bytes[byte] as number) | shifted
+    if (bit > 2) bytes[byte + 1] = shifted >> 8
+  }
+  return bytes
 }
 
 function bytesOfNumbers(type: ElementType, numbers: ArrayLike<number>): Uint8Array {

@@ -173,7 +173,7 @@ export const onnx = $root.onnx = (() => {
                         if ($root.onnx.AttributeProto.AttributeType[value] !== $undefined)
                             message.type = value;
                         else if (!reader.discardUnknown) {
-                            $util.makeProp(message, "$unknowns", false);
+                            $util.makeProp(message, "$unknowns", true);
                             (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                         }
                         continue;
@@ -291,7 +291,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -421,7 +421,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -601,7 +601,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -699,7 +699,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -800,7 +800,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -924,7 +924,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -1016,7 +1016,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -1122,7 +1122,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -1236,7 +1236,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -1434,7 +1434,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -1535,7 +1535,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -1623,7 +1623,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -1715,7 +1715,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -1907,7 +1907,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -2141,7 +2141,7 @@ export const onnx = $root.onnx = (() => {
                         if ($root.onnx.TensorProto.DataLocation[value] !== $undefined)
                             message.dataLocation = value;
                         else if (!reader.discardUnknown) {
-                            $util.makeProp(message, "$unknowns", false);
+                            $util.makeProp(message, "$unknowns", true);
                             (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                         }
                         continue;
@@ -2185,7 +2185,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -2304,7 +2304,7 @@ export const onnx = $root.onnx = (() => {
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
+                        $util.makeProp(message, "$unknowns", true);
                         (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                     }
                 }
@@ -2421,7 +2421,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -2504,7 +2504,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -2607,7 +2607,7 @@ export const onnx = $root.onnx = (() => {
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
+                        $util.makeProp(message, "$unknowns", true);
                         (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                     }
                 }
@@ -2756,7 +2756,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -2841,7 +2841,7 @@ export const onnx = $root.onnx = (() => {
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
+                        $util.makeProp(message, "$unknowns", true);
                         (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                     }
                 }
@@ -2920,7 +2920,7 @@ export const onnx = $root.onnx = (() => {
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
+                        $util.makeProp(message, "$unknowns", true);
                         (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                     }
                 }
@@ -3008,7 +3008,7 @@ export const onnx = $root.onnx = (() => {
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
+                        $util.makeProp(message, "$unknowns", true);
                         (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                     }
                 }
@@ -3087,7 +3087,7 @@ export const onnx = $root.onnx = (() => {
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
+                        $util.makeProp(message, "$unknowns", true);
                         (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                     }
                 }
@@ -3175,7 +3175,7 @@ export const onnx = $root.onnx = (() => {
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
+                        $util.makeProp(message, "$unknowns", true);
                         (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                     }
                 }
@@ -3263,7 +3263,7 @@ export const onnx = $root.onnx = (() => {
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
+                        $util.makeProp(message, "$unknowns", true);
                         (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                     }
                 }
@@ -3354,7 +3354,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
@@ -3571,7 +3571,7 @@ export const onnx = $root.onnx = (() => {
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
+                    $util.makeProp(message, "$unknowns", true);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
                 }
             }
