@@ -1,4 +1,3 @@
-import { type FusionContext, sameDim } from './context.ts'
 import { defineFusion } from './define-fusion.ts'
 import { affineOperators, elementwiseAffine } from './elementwise-affine.ts'
 import { asLinearOperator, perChannel, scaleAndShift } from './linear-operator.ts'

@@ -5,5 +5,5 @@ import { isRemovable } from './driver.ts'
 export const deadNode: Fusion = {
   name: 'dead-node',
   roots: ['*'],
-  attempt: (node) => (isRemovable(node) ? { replacements: [], added: [] } : undefined),
+  attempt: (node) => (isRemovable(node) ? { replacements: [], added: [], constants: [] } : undefined),
 }

@@ -13,6 +13,8 @@ export interface Replacement {
 export interface Rewrite {
   readonly replacements: readonly Replacement[]
   readonly added: readonly Node[]
+  /** The initializers it added. */
+  readonly constants: readonly Value[]
 }
 
 /**
@@ -102,7 +104,7 @@ function asRewrite(
       if (from !== undefined) replacements.push({ from, to: item })
     }
   }
-  return { replacements, added: graph.added }
+  return { replacements, added: graph.added, constants: graph.constants }
 }
 
 /** Takes back what a fusion added before it found a reason to refuse. */

@@ -137,8 +137,8 @@ function whyNotApplicable(fusion: Fusion, { replacements }: Rewrite): string | u
   return undefined
 }
 
-function apply({ replacements, added }: Rewrite, root: Node, worklist: Worklist): void {
-  const fresh = new Set(added)
+function apply({ replacements, added, constants }: Rewrite, root: Node, worklist: Worklist): void {
+  const fresh = new Set<Node | Value | undefined>([...added, ...constants])
   for (const { from, to } of replacements) {
     for (const user of from.users) worklist.add(user)
     if (to.type === undefined && from.type !== undefined) to.type = from.type
@@ -146,7 +146,7 @@ function apply({ replacements, added }: Rewrite, root: Node, worklist: Worklist)
     const { model } = to.graph
     root.graph.replaceAllUsesWith(from, to)
     // A value that is new bears the name of what it stands for, so that a profile of the fused model can be read.
-    if (to.name !== name && to.producer !== undefined && fresh.has(to.producer)) {
+    if (to.name !== name && fresh.has(to.producer ?? to)) {
       from.name = model.freshName(name)
       to.name = name
     }

@@ -1,5 +1,6 @@
 import { clone, type Graph, inlineFunctions, type Model } from '../graph/index.ts'
 import { nearest } from '../nearest-name.ts'
+import { constantNode } from './constant-node.ts'
 import { declaredContext } from './context.ts'
 import type { Fusion } from './define-fusion.ts'
 import { lintResult, type NearMiss, removeUnusedInitializers, runFusions, type Step } from './driver.ts'
@@ -9,6 +10,9 @@ import { fusions } from './fusions.ts'
 /** Names in reports of the two clean-ups that are no rewrite of a node. */
 const inlining = 'inline-function'
 const unusedInitializer = 'unused-initializer'
+
+/** What only spells a model in another way: alone it gains nothing, since the runtime does it too. */
+const spellings: ReadonlySet<string> = new Set([inlining, constantNode.name])
 
 export interface FuseOptions {
   /** The only fusions to apply, by name. */
@@ -69,8 +73,7 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
   )
   for (const { fusion } of steps) count(fusion, 1)
   if (wanted(unusedInitializer)) count(unusedInitializer, removeUnusedInitializers(copy))
-  // Inlining alone gains nothing: the runtime does it too.
-  if (Object.keys(counts).every((name) => name === inlining)) return unchanged(nearMisses)
+  if (Object.keys(counts).every((name) => spellings.has(name))) return unchanged(nearMisses)
   lintResult(copy)
   return {
     model: copy,

@@ -1,5 +1,7 @@
 import { affineAfterLinear } from './affine-after-linear.ts'
 import { affineBeforeLinear } from './affine-before-linear.ts'
+import { constantNode } from './constant-node.ts'
+import { constantView } from './constant-view.ts'
 import { convBatchNorm } from './conv-batch-norm.ts'
 import { convTransposeBatchNorm } from './conv-transpose-batch-norm.ts'
 import { deadNode } from './dead-node.ts'
@@ -13,6 +15,8 @@ import { matmulBatchNorm } from './matmul-batch-norm.ts'
 export const fusions: readonly Fusion[] = [
   // First: what nobody uses need not be looked at by the others.
   deadNode,
+  constantNode,
+  constantView,
   identity,
   dropout,
   convBatchNorm,

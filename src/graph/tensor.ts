@@ -104,6 +104,32 @@ export class Tensor {
     return new Tensor(elementType, dims, strings, () => this.bytes)
   }
 
+  /** Axis i of the result is axis `permutation[i]` of this; undefined for types without a typed array and for no permutation of the axes. */
+  transpose(permutation: readonly number[]): Tensor | undefined {
+    const rank = this.dims.length
+    const isPermutation = permutation.length === rank && new Set(permutation).size === rank
+    if (!this.hasNumbers || !isPermutation || permutation.some((axis) => !(axis in this.dims))) return undefined
+    const dims = permutation.map((axis) => this.dims[axis] ?? 0)
+    const strides = new Array<number>(rank).fill(1)
+    for (let axis = rank - 2; axis >= 0; axis--) strides[axis] = (strides[axis + 1] ?? 1) * (this.dims[axis + 1] ?? 1)
+    const steps = permutation.map((axis) => strides[axis] ?? 0)
+    const source = this.toTypedArray()
+    const target = source.slice()
+    const index = new Array<number>(rank).fill(0)
+    let from = 0
+    for (let to = 0; to < target.length; to++) {
+      target[to] = source[from] ?? 0
+      for (let axis = rank - 1; axis >= 0; axis--) {
+        from += steps[axis] ?? 0
+        index[axis] = (index[axis] ?? 0) + 1
+        if ((index[axis] ?? 0) < (dims[axis] ?? 0)) break
+        from -= (steps[axis] ?? 0) * (dims[axis] ?? 0)
+        index[axis] = 0
+      }
+    }
+    return Tensor.fromBytes(this.elementType, dims, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
+  }
+
   /** A tensor over the given bytes (not copied), little-endian and row-major. Throws ModelError `invalid-tensor` when the length is not what dims say. */
   static fromBytes(elementType: ElementType, dims: readonly number[], bytes: Uint8Array): Tensor {
     checkLength(elementType, dims, bytes.byteLength, undefined)
