@@ -1,8 +1,7 @@
-import protobuf from 'protobufjs/minimal.js'
 import { describe, expect, it } from 'vitest'
 import { type ElementType, elementTypes } from './element-type.ts'
 import { decodeFloat16 } from './half-float.ts'
-import type { onnx } from './proto/onnx.js'
+import { onnx } from './proto/onnx.js'
 import { byteLength, type ExternalLocation, elementCount, Tensor } from './tensor.ts'
 
 type TensorProto = onnx.TensorProto.$Properties
@@ -151,8 +150,8 @@ describe.each(types)('%s', (type) => {
 
 describe('Tensor', () => {
   it('keeps 64-bit integers exact past 2⁵³, from the typed fields too', () => {
-    const large = protobuf.Reader.create(Uint8Array.of(255, 255, 255, 255, 255, 255, 255, 255, 127)).int64()
-    const tensor = Tensor.fromProto({ dims: [1], dataType: 7, int64Data: [large] }, noExternal)
+    const fields = [0x08, 1, 0x10, 7, 0x3a, 9, 255, 255, 255, 255, 255, 255, 255, 255, 127]
+    const tensor = Tensor.fromProto(onnx.TensorProto.decode(Uint8Array.from(fields)), noExternal)
     expect(new BigInt64Array(tensor.bytes.buffer)[0]).toBe(9223372036854775807n)
   })
 
