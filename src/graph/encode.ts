@@ -39,7 +39,9 @@ export function encode(model: Model, options: EncodeOptions = {}): EncodedModel 
   const external = externalLocation === undefined ? undefined : new ExternalFile(externalLocation)
   const message = new MessageWriter()
   message.write(onnx.ModelProto, { ...model.proto, functions: [...model.functions] })
-  for (const [domain, version] of model.opsets) message.field(8, onnx.OperatorSetIdProto, { domain, version })
+  // IR versions 1 and 2 know no opset imports: everything is of opset 1.
+  for (const [domain, version] of model.irVersion < 3 ? [] : model.opsets)
+    message.field(8, onnx.OperatorSetIdProto, { domain, version })
   message.nested(7, encodeGraph(model.graph, external))
   const chunks = message.finish()
   return external === undefined ? { chunks } : { chunks, externalChunks: external.chunks }
