@@ -92,7 +92,7 @@ function probe(op, schema, opset, type) {
     (g) => {
       const values = inputs.map((t, index) => g.input(`x${index}`, t))
       const node = g.node(op, values, attributes, { outputs })
-      node.outputs.forEach((value, index) => g.output(`y${index}`, value))
+      for (const [index, value] of node.outputs.entries()) g.output(`y${index}`, value)
     },
     { opset, irVersion: 10 },
   )
@@ -214,7 +214,7 @@ for (const [prefix, table] of [
         (g) => {
           const x = g.input('x', type)
           const value = build(g, x, g.input('vector', type, [16]), g.input('matrix', type))
-          value.producer.outputs.forEach((output, index) => g.output(`y${index}`, output))
+          for (const [index, output] of value.producer.outputs.entries()) g.output(`y${index}`, output)
         },
         { opset: 17, opsets: { 'com.microsoft': 1 }, irVersion: 10 },
       )
@@ -310,8 +310,8 @@ probes.forEach(({ op, since, type }, index) => {
   if (!onGpu && !onCpu) return
   const versions = table.get(op) ?? new Map()
   const { webgpu = [], wasm = [] } = versions.get(since) ?? {}
-  if (onGpu) webgpu.push(type)
-  if (onCpu) wasm.push(type)
+  if (onGpu && !webgpu.includes(type)) webgpu.push(type)
+  if (onCpu && !wasm.includes(type)) wasm.push(type)
   table.set(op, versions.set(since, { webgpu, wasm }))
 })
 const lines = [...table]

@@ -180,7 +180,7 @@ export const onnxruntimeWeb: KernelTable = {
   'Trilu': { 14: ['float32 float16 int32 uint32', 'float32 float16 int32 int64 bool'] },
   'Unique': { 11: ['', 'float32 float16 int64 int8'] },
   'Unsqueeze': { 1: ['float32 float16 int32 uint32 bool', 'float32 float16 int32 uint32 int64 bool uint8 int8'], 11: ['float32 float16 int32 uint32 bool', 'float32 float16 int32 uint32 int64 bool uint8 int8'], 13: ['float32 float16 int32 uint32 bool', 'float32 float16 int32 uint32 int64 bool uint8 int8'], 21: ['float32 float16 int32 uint32 bool', 'float32 float16 int32 uint32 int64 bool uint8 int8'], 23: ['float32 float16 int32 uint32 bool', 'float32 float16 int32 uint32 int64 bool uint8 int8'], 24: ['float32 float16 int32 uint32 bool', 'float32 float16 int32 uint32 int64 bool uint8 int8'] },
-  'Upsample': { 7: ['', 'float32 float16 int32 uint8 int8'], 9: ['', 'float32 float16 int32 uint8 int8 float32'] },
+  'Upsample': { 7: ['', 'float32 float16 int32 uint8 int8'], 9: ['', 'float32 float16 int32 uint8 int8'] },
   'Where': { 9: ['float32 float16 int32 uint32 bool', 'float32 float16 int32 int64 uint8'], 16: ['float32 float16 int32 uint32 bool', 'float32 float16 int32 int64 uint8'] },
   'Xor': { 7: ['', 'float32'] },
   'com.microsoft::Attention': { 1: ['float32 float16', 'float32 float16'] },
