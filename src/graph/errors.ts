@@ -17,6 +17,8 @@ export type ModelErrorCode =
   | 'cyclic-graph'
   | 'invalid-graph'
   | 'unsupported-function'
+  | 'unknown-dimension'
+  | 'shape-mismatch'
 
 /** Where the fault is and what to do about it; every part is shown in the message. */
 export interface ModelErrorDetails {

@@ -20,5 +20,17 @@ export { lint } from './lint.ts'
 export { Model } from './model.ts'
 export { Node, type NodeSpec } from './node.ts'
 export { print, typeText } from './print.ts'
+export {
+  type Dim,
+  dimensionNames,
+  equalDims,
+  type InferShapesOptions,
+  inferShapes,
+  pinDimensions,
+  provablyDifferent,
+  type Shapes,
+  TensorFacts,
+  toDimension,
+} from './shapes/index.ts'
 export { byteLength, type ExternalDataReader, type ExternalLocation, elementCount, Tensor } from './tensor.ts'
 export { type Dimension, type OpaqueType, type TensorType, Value, type ValueType } from './value.ts'
