@@ -21,7 +21,7 @@ export { Model } from './model.ts'
 export { Node, type NodeSpec } from './node.ts'
 export { print, typeText } from './print.ts'
 export {
-  type Dim,
+  type Dim as SymbolicDim,
   dimensionNames,
   equalDims,
   type InferShapesOptions,

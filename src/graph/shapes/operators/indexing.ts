@@ -4,6 +4,7 @@ import {
   add,
   ceilDivide,
   type Dim,
+  equalDims,
   exactDivide,
   floorDivide,
   lowerBound,
@@ -69,6 +70,7 @@ function slicedSize(size: Dim, range: Range): Dim {
   const first = sliceStart(range, size)
   const last = step > 0 ? place(end, size, 0, size) : place(end, size, -1, subtract(size, 1))
   if (first === undefined || last === undefined) return unknownDim()
+  if (step === 1 && first === 0 && equalDims(last, size)) return size
   return maximum(step > 0 ? ceilDivide(subtract(last, first), step) : ceilDivide(subtract(first, last), -step), 0)
 }
 
