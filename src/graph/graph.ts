@@ -194,13 +194,16 @@ export class Graph {
   #eraseContents(node: Node): void {
     for (const graph of node.subgraphs) {
       for (const output of graph.outputs) output.removeOutputOf(graph)
-      for (const inner of graph.walk()) inner.release()
+      for (const inner of graph.nodes) {
+        this.#eraseContents(inner)
+        inner.release()
+      }
     }
   }
 
   /**
    * Makes every user of `from`, in this graph and nested ones, use `to`; where `from` is an output of a graph, `to` becomes that output
-   * and takes its name over, because names of graph outputs never change. Throws GraphError where `to` cannot take the name:
+   * and takes its name, declared type and documentation over, because the interface of a graph never changes. Throws GraphError where `to` cannot take the name:
    * ask `canReplace` first.
    */
   replaceAllUsesWith(from: Value, to: Value): void {
@@ -216,9 +219,11 @@ export class Graph {
       from.removeOutputOf(graph)
       to.addOutputOf(graph)
     }
-    const { name } = from
+    const { name, type, info } = from
     from.name = this.model.freshName(name)
     to.name = name
+    if (type !== undefined) to.type = type
+    if (info !== undefined) to.info = info
   }
 }
 

@@ -36,7 +36,7 @@ export class Value {
   #type: ValueType | undefined
   #initializer: Tensor | undefined
   /** The ValueInfoProto it came with, kept for documentation and metadata. */
-  readonly info: onnx.ValueInfoProto.$Properties | undefined
+  info: onnx.ValueInfoProto.$Properties | undefined
   readonly #users = new Set<Node>()
   readonly #outputOf = new Set<Graph>()
 
