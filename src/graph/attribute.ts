@@ -1,3 +1,4 @@
+import Long from 'long'
 import type { Graph } from './graph.ts'
 import type { onnx } from './proto/onnx.js'
 import { Tensor } from './tensor.ts'
@@ -14,6 +15,21 @@ const FLOATS = 6
 const INTS = 7
 const STRINGS = 8
 const GRAPHS = 10
+
+const fieldTypes = [
+  ['f', FLOAT],
+  ['i', INT],
+  ['s', STRING],
+  ['t', TENSOR],
+  ['g', GRAPH],
+  ['floats', FLOATS],
+  ['ints', INTS],
+  ['strings', STRINGS],
+  ['graphs', GRAPHS],
+] as const satisfies readonly (readonly [keyof AttributeProto, number])[]
+
+const isFilled = (field: unknown): boolean =>
+  Array.isArray(field) ? field.length > 0 : field !== undefined && field !== null
 
 /** What may be written as an attribute. Use `float` for a whole number where the operator's schema says float. */
 export type AttributeValue =
@@ -107,20 +123,10 @@ export class Attribute {
 
   /** AttributeProto.AttributeType; inferred from the filled field for files of IR version 1, which have none. */
   get type(): number {
-    const { type, f, i, s, t, g, floats, ints, strings, graphs } = this.proto
-    if (type) return type
-    const filled: [unknown, number][] = [
-      [f ?? undefined, FLOAT],
-      [i ?? undefined, INT],
-      [s, STRING],
-      [t, TENSOR],
-      [g, GRAPH],
-      [floats?.length, FLOATS],
-      [ints?.length, INTS],
-      [strings?.length, STRINGS],
-      [graphs?.length, GRAPHS],
-    ]
-    return filled.find(([field]) => field !== undefined && field !== null && field !== 0)?.[1] ?? 0
+    const { proto } = this
+    if (proto.type) return proto.type
+    // A decoded message has defaults on its prototype: only what is its own was in the file.
+    return fieldTypes.find(([field]) => Object.hasOwn(proto, field) && isFilled(proto[field]))?.[1] ?? 0
   }
 
   /** An attribute from a plain value; whole numbers are ints unless the name is one that ONNX uses for floats only. */
@@ -129,7 +135,7 @@ export class Attribute {
     if (value instanceof Tensor) return new Attribute({ name, type: TENSOR }, value)
     if (value instanceof FloatAttribute) return floatAttribute(name, value.value)
     if (typeof value === 'string') return new Attribute({ name, type: STRING, s: text.encode(value) })
-    if (typeof value === 'bigint') return new Attribute({ name, type: INT, i: Number(value) })
+    if (typeof value === 'bigint') return new Attribute({ name, type: INT, i: Long.fromString(String(value)) })
     if (typeof value === 'number') {
       if (floatNames.has(name) || !Number.isInteger(value)) return floatAttribute(name, value)
       return new Attribute({ name, type: INT, i: value })
