@@ -1,4 +1,4 @@
-import type { ElementType, Value } from '../graph/index.ts'
+import { type ElementType, inferShapes, type Model, type Shapes, type Value } from '../graph/index.ts'
 
 /** One size of a shape: a number, or what stands for one; two are the same size exactly when their texts agree. */
 export type Dim = number | { toString(): string }
@@ -22,13 +22,17 @@ export interface FusionContext {
 export const sameDim = (a: Dim | undefined, b: Dim | undefined): boolean =>
   a !== undefined && b !== undefined && (a === b || String(a) === String(b))
 
-/** Knows what the model itself declares. */
-export function declaredContext(target: Target = 'web'): FusionContext {
-  let unknown = 0
+/** Knows what follows from the model's inputs: shapes are inferred when the first fusion asks, and for new nodes as they come. */
+export function inferredContext(model: Model, target: Target = 'web'): FusionContext {
+  let inferred: Shapes | undefined
+  const shapes = (): Shapes => {
+    inferred ??= inferShapes(model)
+    return inferred
+  }
   return {
-    shape: (value) => value.shape?.map((dimension) => dimension ?? { toString: () => `?${++unknown}` }),
-    elementType: (value) => value.elementType,
-    data: () => undefined,
+    shape: (value) => value.initializer?.dims ?? shapes().shapeOf(value),
+    elementType: (value) => value.elementType ?? shapes().elementTypeOf(value),
+    data: (value) => shapes().dataOf(value),
     target,
   }
 }

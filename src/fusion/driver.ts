@@ -1,5 +1,5 @@
 import { canReplace, type Graph, lint, type Model, type Node, type Value } from '../graph/index.ts'
-import type { FusionContext } from './context.ts'
+import type { Dim, FusionContext } from './context.ts'
 import type { Fusion, Rewrite } from './define-fusion.ts'
 import { FusionError } from './errors.ts'
 import { Refusal } from './pattern.ts'
@@ -22,6 +22,9 @@ export interface DriverResult {
   steps: Step[]
   nearMisses: NearMiss[]
 }
+
+/** How the reason begins when a fusion built something of another type or shape: a fault of the fusion, which tests look for. */
+export const wrongRewrite = 'wrong rewrite:'
 
 /** Operator sets whose operators are known to have no effect but their outputs. */
 const pureDomains = new Set(['', 'com.microsoft', 'ai.onnx.ml'])
@@ -112,7 +115,7 @@ class Worklist {
 function attempt(fusion: Fusion, node: Node, context: FusionContext, worklist: Worklist): Refusal | 'done' | undefined {
   const rewrite = fusion.attempt(node, context)
   if (rewrite === undefined || rewrite instanceof Refusal) return rewrite
-  const reason = whyNotApplicable(fusion, rewrite)
+  const reason = whyNotApplicable(rewrite, context)
   if (reason !== undefined) {
     for (const added of [...rewrite.added].reverse()) prune(added, worklist)
     return new Refusal(reason)
@@ -121,20 +124,28 @@ function attempt(fusion: Fusion, node: Node, context: FusionContext, worklist: W
   return 'done'
 }
 
-/** A graph's outputs hold on to their names; and what replaces a value has its type, or the fusion is wrong. */
-function whyNotApplicable(fusion: Fusion, { replacements }: Rewrite): string | undefined {
+/** A graph's outputs hold on to their names, and what replaces a value has its type and shape: else the fusion, or inference, is wrong. */
+function whyNotApplicable({ replacements }: Rewrite, context: FusionContext): string | undefined {
   for (const { from, to } of replacements) {
-    if (from.elementType !== undefined && to.elementType !== undefined && from.elementType !== to.elementType) {
-      throw new FusionError(
-        'wrong-rewrite',
-        fusion.name,
-        `The fusion ${fusion.name} replaces "${from}", which is ${from.elementType}, by a value of type ${to.elementType}.`,
-      )
-    }
-    const reason = canReplace(from, to)
+    const reason = whyOtherType(from, to, context) ?? canReplace(from, to)
     if (reason !== undefined) return reason
   }
   return undefined
+}
+
+function whyOtherType(from: Value, to: Value, context: FusionContext): string | undefined {
+  const [oldType, newType] = [context.elementType(from), context.elementType(to)]
+  if (oldType !== undefined && newType !== undefined && oldType !== newType) {
+    return `${wrongRewrite} "${from}" is ${oldType}, and would become ${newType}`
+  }
+  const [before, after] = [context.shape(from), context.shape(to)]
+  if (before === undefined || after === undefined) return undefined
+  const differs = (dim: Dim, axis: number): boolean => {
+    const other = after[axis]
+    return typeof dim === 'number' && typeof other === 'number' && dim !== other
+  }
+  if (before.length === after.length && !before.some(differs)) return undefined
+  return `${wrongRewrite} "${from}" is [${before.join(', ')}], and would become [${after.join(', ')}]`
 }
 
 function apply({ replacements, added, constants }: Rewrite, root: Node, worklist: Worklist): void {

@@ -1,7 +1,7 @@
 import { clone, type Graph, inlineFunctions, type Model } from '../graph/index.ts'
 import { nearest } from '../nearest-name.ts'
 import { constantNode } from './constant-node.ts'
-import { declaredContext, type Target } from './context.ts'
+import { inferredContext, type Target } from './context.ts'
 import type { Fusion } from './define-fusion.ts'
 import { lintResult, type NearMiss, removeUnusedInitializers, runFusions, type Step } from './driver.ts'
 import { FusionError } from './errors.ts'
@@ -70,7 +70,7 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
   const { steps, nearMisses } = runFusions(
     copy,
     [...fusions, ...more].filter(({ name }) => wanted(name)),
-    declaredContext(options.target),
+    inferredContext(copy, options.target),
     maxRewrites,
   )
   for (const { fusion } of steps) count(fusion, 1)

@@ -70,6 +70,7 @@ export class Node {
         : new Value(graph, name, { producer: this, type: spec.types?.[index], info: spec.infos?.[index] }),
     )
     this.#inputs = [...spec.inputs]
+    this.#trimInputs()
     for (const value of this.#inputs) value?.addUser(this)
   }
 
@@ -160,10 +161,15 @@ export class Node {
     if (old === value && index < this.#inputs.length) return
     while (this.#inputs.length <= index) this.#inputs.push(undefined)
     this.#inputs[index] = value
-    while (this.#inputs.length > 0 && this.#inputs.at(-1) === undefined) this.#inputs.pop()
+    this.#trimInputs()
     if (old !== undefined && !this.#inputs.includes(old)) old.removeUser(this)
     value?.addUser(this)
     this.graph.model.markChanged()
+  }
+
+  /** Optional inputs at the end which are not given are not there. */
+  #trimInputs(): void {
+    while (this.#inputs.length > 0 && this.#inputs.at(-1) === undefined) this.#inputs.pop()
   }
 
   /** Every place that holds `from` holds `to` afterwards. */
