@@ -7,17 +7,16 @@ import { axisAfterViews, throughViews } from './view-chain.ts'
 /**
  * s·(W·x + b) + t → (s·W)·x + (s·b + t), for s and t constant: one number, or one for each output channel.
  *
- * W·x + b is a Conv, ConvTranspose, Gemm or MatMul with constant weights; s and t come from Mul, Div, Add, Sub or a batch norm, in any
- * spelling, and reshapes and transposes may lie between. A constant that varies along another axis, raises the rank or stretches a dimension
- * is left alone, and so is a shift after a MatMul that has no place for a bias.
+ * W·x + b is a Conv, ConvTranspose, Gemm, MatMul, or MatMul and Add with constant weights; s and t come from Mul, Div, Add, Sub, Neg or a
+ * batch norm, in any spelling, and reshapes and transposes may lie between. A constant that varies along another axis, raises the rank or
+ * stretches a dimension is left alone, and so is a shift after a MatMul that has no place for a bias.
  */
 export const affineAfterLinear = defineFusion({
   name: 'affine-after-linear',
   roots: affineOperators,
   rewrite(root, graph, context) {
     const affine = elementwiseAffine(root)
-    if (affine === undefined) return undefined
-    if (typeof affine === 'string') return undefined
+    if (affine === undefined || typeof affine === 'string') return undefined
     const chain = throughViews(affine.data)
     if (typeof chain === 'string') return undefined
     const { source, views } = chain
@@ -26,16 +25,25 @@ export const affineAfterLinear = defineFusion({
     if (typeof operator === 'string') return operator
     const shared = whyShared(source)
     if (shared !== undefined) return shared
+    // A MatMul of rank 3 or more with an Add is as short as it gets.
+    if (
+      root.op === 'Add' &&
+      operator.node.op === 'MatMul' &&
+      operator.adder === undefined &&
+      (operator.rank ?? 3) > 2
+    ) {
+      return undefined
+    }
 
     const channelAxis = axisAfterViews(chain, operator.channelAxis, context)
-    const rank = views.length === 0 ? operator.rank : context.shape(affine.data)?.length
+    const rank = views.length === 0 ? operator.rank : (context.shape(affine.data)?.length ?? 0)
     if (root.op === 'BatchNormalization' && (rank === undefined || channelAxis !== 1 - rank)) {
       return `its channels are not those of ${operator.node}`
     }
     const { channels } = operator
     const spread = affine.affine((constant) => perChannel(constant, { rank, channelAxis, channels }), channels)
     if (typeof spread === 'string') return spread
-    const result = scaleAndShift(operator, spread, graph.before(operator.node))
+    const result = scaleAndShift(operator, spread, graph.before(operator.adder ?? operator.node))
     if (typeof result === 'string') return result
     if (views.length === 0) return result
     return [

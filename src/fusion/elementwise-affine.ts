@@ -2,8 +2,8 @@ import type { Node, Tensor, Value } from '../graph/index.ts'
 import { batchNormAffine, type ChannelAffine, whyNotInference } from './channel-affine.ts'
 import { whyNotConstant } from './pattern.ts'
 
-/** The operators that scale or shift by a constant. */
-export const affineOperators: readonly string[] = ['Mul', 'Div', 'Add', 'Sub', 'BatchNormalization']
+/** The operators that scale or shift by a constant (Neg by −1). */
+export const affineOperators: readonly string[] = ['Mul', 'Div', 'Add', 'Sub', 'Neg', 'BatchNormalization']
 
 /** A node that scales and shifts `data`, and how, once it is known where the channels lie. */
 export interface ElementwiseAffine {
@@ -11,6 +11,11 @@ export interface ElementwiseAffine {
   /** The scale and shift for each channel, given how to spread a constant over them; or the reason why there is none. */
   affine(spread: (constant: Tensor) => Float64Array | string, channels: number): ChannelAffine | string
 }
+
+const uniform = (channels: number, scale: number): ChannelAffine => ({
+  scale: new Float64Array(channels).fill(scale),
+  shift: new Float64Array(channels),
+})
 
 /** c∘x as scale and shift, c being the constant. Division of a constant by the data is no affine map. */
 const formulas: Readonly<Record<string, (c: number) => readonly [scale: number, shift: number]>> = {
@@ -29,6 +34,9 @@ export function elementwiseAffine(node: Node): ElementwiseAffine | string | unde
   if (node.domain !== '' || !affineOperators.includes(node.op)) return undefined
   if (node.op === 'BatchNormalization') return batchNormalization(node)
   const [left, right] = node.inputs
+  if (node.op === 'Neg') {
+    return left && { data: left, affine: (_spread, channels) => uniform(channels, -1) }
+  }
   if (left === undefined || right === undefined) return undefined
   if (node.opset < 7) return `${node.op} before opset 7 broadcasts in its own way`
   const constantOnRight = right.constant !== undefined

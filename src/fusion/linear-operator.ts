@@ -2,13 +2,16 @@ import type { Attribute, GraphBuilder, Node, Tensor, Value } from '../graph/inde
 import type { ChannelAffine } from './channel-affine.ts'
 import type { FusionContext } from './context.ts'
 import { broadcastToColumns, roundTo, scaleAxis, scaleGroupedOutputs } from './linear-weights.ts'
-import { whyNotConstant } from './pattern.ts'
+import { whyNotConstant, whyShared } from './pattern.ts'
 
 /** A Conv, ConvTranspose, Gemm or MatMul whose weights are constant: y = W·x + b in one layout or another. */
 export interface LinearOperator {
   readonly node: Node
+  /** The Add that gives a MatMul its bias, where it is no Gemm. */
+  readonly adder: Node | undefined
   readonly data: Value
   readonly weight: Tensor
+  readonly output: Value
   /** Output channels: as many numbers as a bias has. */
   readonly channels: number
   /** Rank of its output; undefined where the rank of a MatMul's data is unknown. */
@@ -47,8 +50,7 @@ const layouts: Readonly<Record<string, Layout>> = {
     scaleOutputs: ({ node, weight }, scale) => scaleAxis(weight, outputAxis(node), scale),
   },
   MatMul: {
-    rank: (node, _weight, context) =>
-      node.inputs[0] === undefined ? undefined : context.shape(node.inputs[0])?.length,
+    rank: matmulRank,
     channelAxis: () => -1,
     channels: (_node, weight) => weight.dims[1] ?? 0,
     scaleOutputs: ({ weight }, scale) => scaleAxis(weight, 1, scale),
@@ -57,10 +59,22 @@ const layouts: Readonly<Record<string, Layout>> = {
 
 const outputAxis = (gemm: Node): number => (gemm.int('transB', 0) === 0 ? 1 : 0)
 
+/** With a matrix on its right, a MatMul's output has the rank of its data. */
+function matmulRank({ inputs: [data], output }: Node, _weight: Tensor, context: FusionContext): number | undefined {
+  return (data && context.shape(data)?.length) ?? context.shape(output)?.length
+}
+
 export const linearOperators: readonly string[] = Object.keys(layouts)
 
-/** A node as a linear operator; the reason when its weights or bias are not constant; undefined for other operators. */
+/** Bytes of weights that may stand in the file twice, when another node uses them too. */
+export const largestSharedWeight = 1 << 20
+
+/**
+ * A node as a linear operator, an Add after a MatMul included; the reason when its weights or bias are not constant; undefined for other
+ * operators.
+ */
 export function asLinearOperator(node: Node, context: FusionContext): LinearOperator | string | undefined {
+  if (node.is('Add')) return asBiasedMatMul(node, context)
   const layout = node.domain === '' ? layouts[node.op] : undefined
   const [data, weightValue, biasValue] = node.inputs
   if (layout === undefined || data === undefined || weightValue === undefined) return undefined
@@ -69,19 +83,38 @@ export function asLinearOperator(node: Node, context: FusionContext): LinearOper
   if (biasValue !== undefined && biasValue.constant === undefined) return whyNotConstant(biasValue)
   if (node.op === 'Gemm' && node.opset < 7) return 'Gemm before opset 7 broadcasts C in its own way'
   if (node.op === 'MatMul' && weight.dims.length !== 2) return `"${weightValue}" is not a matrix`
+  if (weight.dims.length < (node.op.startsWith('Conv') ? 3 : 2)) return `"${weightValue}" has dims [${weight.dims}]`
   const rank = layout.rank(node, weight, context)
   return {
     node,
+    adder: undefined,
     data,
     weight,
+    output: node.output,
     channels: layout.channels(node, weight),
     rank,
     channelAxis: layout.channelAxis(rank ?? 2),
   }
 }
 
+/** x·W + b, spelled as a MatMul and an Add. */
+function asBiasedMatMul(adder: Node, context: FusionContext): LinearOperator | undefined {
+  const product = adder.inputs.find((input) => input?.producer?.is('MatMul'))
+  const addend = adder.inputs.find((input) => input !== product)?.constant
+  if (product?.producer === undefined || addend === undefined || adder.opset < 7) return undefined
+  const operator = asLinearOperator(product.producer, context)
+  if (operator === undefined || typeof operator === 'string' || whyShared(product) !== undefined) return undefined
+  const bias = perChannel(addend, operator)
+  return typeof bias === 'string' ? undefined : { ...operator, adder, output: adder.output }
+}
+
 /** What it adds to each channel, of shape [C]; zeros without a bias; the reason when a Gemm adds more than a row. */
-export function biasOf({ node, channels }: LinearOperator): Float64Array | string {
+export function biasOf(operator: LinearOperator): Float64Array | string {
+  const { node, adder, channels } = operator
+  if (adder !== undefined) {
+    const addend = adder.inputs.find((input) => input?.producer !== node)?.constant
+    return addend === undefined ? 'its bias is not constant' : perChannel(addend, operator)
+  }
   const columns = broadcastToColumns(node.inputs[2]?.constant, channels)
   const beta = node.op === 'Gemm' ? node.float('beta', 1) : 1
   return typeof columns === 'string' || beta === 1 ? columns : columns.map((value) => value * beta)
@@ -106,7 +139,7 @@ export function scaleAndShift(operator: LinearOperator, affine: ChannelAffine, g
 
 /**
  * The operator with other weights and another bias. A bias of zeros where there was none is left out; a MatMul of matrices with a bias
- * becomes a Gemm; a MatMul of higher rank has no place for one.
+ * becomes a Gemm; one of higher rank keeps the Add that it has, and without one has no place for a bias.
  */
 export function rebuild(
   operator: LinearOperator,
@@ -114,18 +147,34 @@ export function rebuild(
   bias: Float64Array,
   graph: GraphBuilder,
 ): Value | string {
-  const { node, data, rank } = operator
+  const { node, adder, data, rank } = operator
   const hasBias = node.inputs[2] !== undefined || bias.some((value) => value !== 0)
   const biasTensor = hasBias ? roundTo(weight, [bias.length], bias) : undefined
   if (typeof biasTensor === 'string') return biasTensor
-  const asGemm = node.op === 'MatMul' && hasBias
-  if (asGemm && rank !== 2) return `a MatMul of rank ${rank ?? 'unknown'} has no bias`
-  if (asGemm && node.opset < 7) return 'Gemm before opset 7 broadcasts C in its own way'
+  const isMatMul = node.op === 'MatMul'
+  const asGemm = isMatMul && hasBias && rank === 2 && node.opset >= 7
+  if (isMatMul && hasBias && !asGemm && adder === undefined) return `a MatMul of rank ${rank ?? 'unknown'} has no bias`
+  const shared = weight === operator.weight ? undefined : whySharedWeight(node)
+  if (shared !== undefined) return shared
   const attributes: Attribute[] = [...node.attributes.values()].filter(
     ({ name }) => name !== 'beta' || node.op !== 'Gemm',
   )
   const weightOperand = weight === operator.weight ? node.inputs[1] : weight
-  return graph.op(asGemm ? 'Gemm' : node.op, [data, weightOperand, biasTensor], attributes, { like: node })
+  if (isMatMul && hasBias && !asGemm) {
+    const product = graph.op('MatMul', [data, weightOperand], attributes, { like: node })
+    product.type = operator.output.type
+    return graph.op('Add', [product, biasTensor], {}, { ...(adder && { like: adder }) })
+  }
+  const operands = biasTensor === undefined ? [data, weightOperand] : [data, weightOperand, biasTensor]
+  return graph.op(asGemm ? 'Gemm' : node.op, operands, attributes, { like: node })
+}
+
+/** Why the weights of a node cannot be replaced: another node uses them too, and a second copy would be large. */
+export function whySharedWeight(node: Node): string | undefined {
+  const [, weight] = node.inputs
+  const bytes = weight?.constant?.byteLength ?? 0
+  if (weight === undefined || weight.users.size < 2 || bytes <= largestSharedWeight) return undefined
+  return `"${weight}" has other users, and a second copy of it would take ${bytes} bytes`
 }
 
 /**

@@ -40,8 +40,23 @@ export function roundTo(like: Tensor, dims: readonly number[], numbers: Float32A
   const { elementType } = like
   if (!isFloat(elementType)) return `weights of type ${elementType} cannot be rewritten`
   const tensor = Tensor.fromNumbers(elementType, dims, numbers)
-  // Decoding again sees what rounding did: a float16 past 65,504 became infinite.
-  return numbersOf(tensor).every(Number.isFinite) ? tensor : `the fused weights do not fit ${elementType}`
+  // Decoding again sees what rounding did: a float16 past 65,504 became infinite, one below 6e-8 became zero.
+  const rounded = numbersOf(tensor)
+  if (!rounded.every(Number.isFinite)) return `the fused weights do not fit ${elementType}`
+  return elementType === 'float16' && isCoarse(numbers, rounded)
+    ? `the fused weights are too small for ${elementType}`
+    : tensor
+}
+
+/** Whether rounding lost more than float16's own precision (2⁻¹¹): small numbers have fewer digits there. */
+function isCoarse(exact: Float32Array | Float64Array, rounded: Float32Array | Float64Array): boolean {
+  let [largest, error] = [0, 0]
+  for (let i = 0; i < exact.length; i++) {
+    const value = exact[i] as number
+    largest = Math.max(largest, Math.abs(value))
+    error = Math.max(error, Math.abs(value - (rounded[i] as number)))
+  }
+  return error > largest * 2 ** -10
 }
 
 /** The elements to read: a view where the type has one. */

@@ -195,6 +195,8 @@ export function whyNotConstant(value: Value): string {
 export function whyShared(value: Value): string | undefined {
   if (value.isOutput) return `"${value}" is an output of its graph`
   if (value.users.size > 1) return `"${value}" has ${value.users.size} users: ${[...value.users].join(', ')}`
+  const [user] = value.users
+  if (user !== undefined && user.graph !== value.graph) return `"${value}" is captured by a nested graph`
   const other = value.producer?.outputs.find((output) => output !== value && output?.isUsed)
   return other === undefined ? undefined : `"${other}", another output of ${value.producer}, is used`
 }

@@ -18,11 +18,11 @@ export function throughViews(value: Value): ViewChain | string {
   for (;;) {
     const shared = whyShared(source)
     const { producer } = source
-    const isView = producer?.domain === '' && viewOperators.has(producer.op) && producer.inputs[0] !== undefined
-    if (!isView) return { source, views }
+    const viewed = producer?.domain === '' && viewOperators.has(producer.op) ? producer.inputs[0] : undefined
+    if (producer === undefined || viewed === undefined) return { source, views }
     if (shared !== undefined) return shared
     views.push(producer)
-    source = producer.inputs[0] as Value
+    source = viewed
   }
 }
 
@@ -41,6 +41,14 @@ export function axisAfterViews({ source, views }: ViewChain, axis: number, conte
   return current
 }
 
+/** The axis of the chain's source which becomes an axis of its last view, both counted from the end; undefined as above. */
+export function axisBeforeViews(chain: ViewChain, axis: number, context: FusionContext): number | undefined {
+  if (chain.views.length === 0) return axis
+  const rank = context.shape(chain.source)?.length ?? 0
+  const axes = Array.from({ length: rank }, (_, index) => -1 - index)
+  return axes.find((candidate) => axisAfterViews(chain, candidate, context) === axis)
+}
+
 function axisAfterView(view: Node, before: Value, axis: number, context: FusionContext): number | undefined {
   if (view.op === 'Transpose') {
     const rank = view.ints('perm')?.length ?? context.shape(before)?.length
@@ -52,17 +60,26 @@ function axisAfterView(view: Node, before: Value, axis: number, context: FusionC
   return axisAfterReshape(context.shape(before), context.shape(view.output), axis)
 }
 
-/** Row-major order keeps an axis whole where its size, and all sizes before it (or all after it), stay as they are. */
+/** Row-major order keeps an axis whole where it has the same size, and as many elements lie before it, or behind it, as did. */
 function axisAfterReshape(
   before: readonly Dim[] | undefined,
   after: readonly Dim[] | undefined,
   axis: number,
 ): number | undefined {
   if (before === undefined || after === undefined) return undefined
-  const same = (a: readonly Dim[], b: readonly Dim[]): boolean =>
-    a.length === b.length && a.every((dim, index) => sameDim(dim, b[index]))
-  if (same(before.slice(axis), after.slice(axis))) return axis
   const position = before.length + axis
-  const leading = same(before.slice(0, position + 1), after.slice(0, position + 1))
-  return leading ? position - after.length : undefined
+  const [leading, trailing] = [count(before.slice(0, position)), count(before.slice(position + 1))]
+  const found = after.findIndex(
+    (dim, index) =>
+      sameDim(dim, before[position]) &&
+      (count(after.slice(0, index)) === leading || count(after.slice(index + 1)) === trailing),
+  )
+  return found === -1 ? undefined : found - after.length
+}
+
+/** How many elements dims span, as a text: the product of the numbers and the symbols next to it. */
+function count(dims: readonly Dim[]): string {
+  const numbers = dims.filter((dim) => typeof dim === 'number')
+  const symbols = dims.filter((dim) => typeof dim !== 'number').map(String)
+  return `${numbers.reduce((product, dim) => product * dim, 1)}·${symbols.sort().join('·')}`
 }
