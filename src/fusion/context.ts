@@ -1,4 +1,4 @@
-import { type ElementType, inferShapes, type Model, type Shapes, type Value } from '../graph/index.ts'
+import { type ElementType, inferShapes, type Model, type Shapes, type Tensor, type Value } from '../graph/index.ts'
 
 /** One size of a shape: a number, or what stands for one; two are the same size exactly when their texts agree. */
 export type Dim = number | { toString(): string }
@@ -17,13 +17,18 @@ export interface FusionContext {
   /** The elements of a small integer tensor, where they follow from the shapes; undefined otherwise. */
   data(value: Value): readonly Dim[] | undefined
   readonly target: Target
+  /** Computes one output of a model without inputs; undefined where no runtime is at hand. Throws when the runtime cannot. */
+  readonly evaluate: Evaluate | undefined
 }
+
+/** Runs a model that has no inputs and gives its one output. The core stays pure: who calls `fuse` brings the runtime. */
+export type Evaluate = (model: Uint8Array, output: string) => Tensor
 
 export const sameDim = (a: Dim | undefined, b: Dim | undefined): boolean =>
   a !== undefined && b !== undefined && (a === b || String(a) === String(b))
 
 /** Knows what follows from the model's inputs: shapes are inferred when the first fusion asks, and for new nodes as they come. */
-export function inferredContext(model: Model, target: Target = 'web'): FusionContext {
+export function inferredContext(model: Model, target: Target = 'web', evaluate?: Evaluate): FusionContext {
   let inferred: Shapes | undefined
   const shapes = (): Shapes => {
     inferred ??= inferShapes(model)
@@ -34,5 +39,6 @@ export function inferredContext(model: Model, target: Target = 'web'): FusionCon
     elementType: (value) => value.elementType ?? shapes().elementTypeOf(value),
     data: (value) => shapes().dataOf(value),
     target,
+    evaluate,
   }
 }

@@ -1,7 +1,7 @@
-import { clone, type Graph, inlineFunctions, type Model } from '../graph/index.ts'
+import { clone, type Graph, inlineFunctions, type Model, pinDimensions } from '../graph/index.ts'
 import { nearest } from '../nearest-name.ts'
 import { constantNode } from './constant-node.ts'
-import { inferredContext, type Target } from './context.ts'
+import { type Evaluate, inferredContext, type Target } from './context.ts'
 import type { Fusion } from './define-fusion.ts'
 import { lintResult, type NearMiss, removeUnusedInitializers, runFusions, type Step } from './driver.ts'
 import { FusionError } from './errors.ts'
@@ -23,6 +23,10 @@ export interface FuseOptions {
   fusions?: readonly Fusion[]
   /** Where the model is to run. Default: `web`. */
   target?: Target
+  /** Sizes of symbolic dimensions of the inputs, by name (or as `input:axis`): they are fixed in the fused model. */
+  dimensions?: Readonly<Record<string, number>>
+  /** Computes constants; without it only those are folded that need no runtime. */
+  evaluate?: Evaluate
   /** Stops after so many rewrites: how a wrong one is found. */
   maxRewrites?: number
 }
@@ -41,12 +45,13 @@ export interface FusionReport {
 }
 
 /** The names of the project's own fusions, in the order in which they are tried. */
-export const fusionNames: readonly string[] = [inlining, ...fusions.map(({ name }) => name), unusedInitializer]
+export const fusionNames: readonly string[] = [inlining, ...fusions().map(({ name }) => name), unusedInitializer]
 
 /**
  * Rewrites a model into one that computes the same with less. Pure: the argument is never changed, and the same input gives the same
  * output. Gives the argument itself when nothing fired, so that it is encoded byte for byte as it came.
- * Throws FusionError `unknown-fusion` for a name that no fusion has.
+ * Throws FusionError `unknown-fusion` for a name that no fusion has, and ModelError `unknown-dimension` or `shape-mismatch` for dimensions
+ * that the model has not, or cannot run with.
  */
 export function fuse(model: Model, options: FuseOptions = {}): { model: Model; report: FusionReport } {
   const { fusions: more = [], maxRewrites } = options
@@ -61,7 +66,8 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
       { fusion: '*', node: model.graph.name, reason: 'it is a training graph; export it for inference' },
     ])
   }
-  const copy = clone(model)
+  const pinned = pinDimensions(model, options.dimensions ?? {})
+  const copy = pinned === model ? clone(model) : pinned
   const counts: Record<string, number> = {}
   const count = (name: string, times: number): void => {
     if (times > 0) counts[name] = (counts[name] ?? 0) + times
@@ -69,13 +75,13 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
   if (wanted(inlining)) count(inlining, inlineFunctions(copy))
   const { steps, nearMisses } = runFusions(
     copy,
-    [...fusions, ...more].filter(({ name }) => wanted(name)),
-    inferredContext(copy, options.target),
+    [...fusions(), ...more].filter(({ name }) => wanted(name)),
+    inferredContext(copy, options.target, options.evaluate),
     maxRewrites,
   )
   for (const { fusion } of steps) count(fusion, 1)
   if (wanted(unusedInitializer)) count(unusedInitializer, removeUnusedInitializers(copy))
-  if (Object.keys(counts).every((name) => spellings.has(name))) return unchanged(nearMisses)
+  if (pinned === model && Object.keys(counts).every((name) => spellings.has(name))) return unchanged(nearMisses)
   lintResult(copy)
   return {
     model: copy,

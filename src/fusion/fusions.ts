@@ -1,5 +1,6 @@
 import { affineAfterLinear } from './affine-after-linear.ts'
 import { affineBeforeLinear } from './affine-before-linear.ts'
+import { constantFold } from './constant-fold.ts'
 import { constantNode } from './constant-node.ts'
 import { constantView } from './constant-view.ts'
 import { convBatchNorm } from './conv-batch-norm.ts'
@@ -12,11 +13,13 @@ import { identity } from './identity.ts'
 import { matmulBatchNorm } from './matmul-batch-norm.ts'
 
 /** Every fusion of the project, in the order in which they are tried on a node. */
-export const fusions: readonly Fusion[] = [
+export const fusions = (): readonly Fusion[] => [
   // First: what nobody uses need not be looked at by the others.
   deadNode,
   constantNode,
   constantView,
+  // Remembers what it met, so each run has its own.
+  constantFold(),
   identity,
   dropout,
   convBatchNorm,

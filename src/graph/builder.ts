@@ -57,9 +57,9 @@ export class GraphBuilder {
     this.#before = before
   }
 
-  /** A builder that adds before another node of the same graph; what it adds counts as added by this one. */
+  /** A builder that adds before another node; what it adds counts as added by this one. */
   before(node: Node): GraphBuilder {
-    const builder = new GraphBuilder(this.graph, node)
+    const builder = new GraphBuilder(node.graph, node)
     return Object.assign(builder, { added: this.added, constants: this.constants })
   }
 

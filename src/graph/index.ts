@@ -9,7 +9,7 @@ export {
   type Operand,
   tensorType,
 } from './builder.ts'
-export { clone } from './clone.ts'
+export { clone, copyAttributes } from './clone.ts'
 export { type DecodeOptions, decode, newestIrVersion, newestOpset } from './decode.ts'
 export { type ElementType, elementTypeOfCode, elementTypes, isFloat, type TypedArray } from './element-type.ts'
 export { concatenate, type EncodedModel, type EncodeOptions, encode } from './encode.ts'
