@@ -22,7 +22,7 @@ opcode       name   target               inputs         attributes              
 input        x                                                                             float32[batch, 3, 8, ?]
 initializer  w                                                                             float32[1, 3, 1, 1]
 initializer  shape                                                                         int64[1]
-call         conv   Conv                 (x, w, )       pads=[0, 0, 0, 0] auto_pad=NOTSET  ?
+call         conv   Conv                 (x, w)         pads=[0, 0, 0, 0] auto_pad=NOTSET  ?
 call         gelu   com.microsoft::Gelu  (conv)         alpha=0.5                          float32[...]
 call         y      Reshape              (gelu, shape)                                     ?
 output       y                                                                             ?
