@@ -1,0 +1,24 @@
+import { type ElementType, elementTypes, Tensor } from '../../graph/index.ts'
+import type { Feeds, WireTensor } from './protocol.ts'
+
+/** A tensor ready to be sent: its bytes are a buffer of their own, not a view that would drag a whole model file along. */
+export function toWire(tensor: Tensor): WireTensor {
+  const { elementType: type, dims } = tensor
+  return { type, dims, data: type === 'string' ? tensor.toStrings() : own(tensor.bytes) }
+}
+
+export function fromWire({ type, dims, data }: WireTensor): Tensor {
+  if (!(data instanceof Uint8Array)) return Tensor.fromStrings(dims, data)
+  if (!isElementType(type)) throw new TypeError(`The runtime gave a tensor of the unknown type "${type}".`)
+  return Tensor.fromBytes(type, dims, data)
+}
+
+export const toFeeds = (tensors: Readonly<Record<string, Tensor>>): Feeds =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, toWire(tensor)]))
+
+export const fromFeeds = (feeds: Feeds): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, fromWire(tensor)]))
+
+const isElementType = (type: string): type is ElementType => Object.hasOwn(elementTypes, type)
+
+const own = (bytes: Uint8Array): Uint8Array => (bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice())

@@ -1,0 +1,143 @@
+// @ts-check
+/**
+ * The thread that runs models with onnxruntime-web's wasm provider. Plain JavaScript, because Node starts it as a file of its own.
+ * It holds sessions by number and knows nothing else: see protocol.ts.
+ *
+ * @import { Feeds, Reply, Request, WireTensor, WorkerData } from './protocol.ts'
+ * @import { InferenceSession, Tensor } from 'onnxruntime-web'
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+
+/** @type {WorkerData} */
+const { port: givenPort, replies } = workerData ?? {}
+const port = givenPort ?? parentPort
+
+/** @type {Map<number, InferenceSession>} */
+const sessions = new Map()
+let lastSession = 0
+
+/** The typed array which onnxruntime-web expects for an element type; types below a byte stay packed. */
+const viewOf = /** @type {const} */ ({
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+  int4: Uint8Array,
+  uint4: Uint8Array,
+})
+
+/** @type {Promise<typeof import('onnxruntime-web')> | undefined} */
+let loaded
+
+function loadRuntime() {
+  loaded ??= import('onnxruntime-web').then((ort) => {
+    ort.env.wasm.numThreads = 1
+    ort.env.logLevel = 'fatal'
+    return ort
+  })
+  return loaded
+}
+
+/**
+ * @param {Request} request
+ * @returns {Promise<Reply>}
+ */
+async function answer(request) {
+  const { id } = request
+  const ort = await loadRuntime()
+  if (request.kind === 'open') {
+    const session = await ort.InferenceSession.create(request.bytes, {
+      executionProviders: ['wasm'],
+      graphOptimizationLevel: request.level,
+      externalData: [...request.externalData],
+      logSeverityLevel: 4,
+    })
+    sessions.set(++lastSession, session)
+    return { id, session: lastSession }
+  }
+  const session = sessions.get(request.session)
+  if (session === undefined) throw new Error(`There is no session ${request.session}.`)
+  if (request.kind === 'release') {
+    sessions.delete(request.session)
+    await session.release()
+    return { id, released: true }
+  }
+  /** @type {Record<string, Tensor>} */
+  const feeds = {}
+  for (const [name, tensor] of Object.entries(request.feeds)) feeds[name] = toRuntime(ort, tensor)
+  const results = await session.run(feeds, { logSeverityLevel: 4 })
+  /** @type {Record<string, WireTensor>} */
+  const outputs = {}
+  for (const [name, tensor] of Object.entries(results)) outputs[name] = toWire(name, tensor)
+  return { id, outputs }
+}
+
+/**
+ * @param {typeof import('onnxruntime-web')} ort
+ * @param {WireTensor} tensor
+ * @returns {Tensor}
+ */
+function toRuntime(ort, { type, dims, data }) {
+  if (!(data instanceof Uint8Array)) return new ort.Tensor('string', [...data], dims)
+  const View = Object.entries(viewOf).find(([name]) => name === type)?.[1]
+  if (View === undefined) throw new TypeError(`onnxruntime-web takes no ${type} tensors as inputs.`)
+  const elements = new View(/** @type {ArrayBuffer} */ (data.buffer), data.byteOffset, data.byteLength / View.BYTES_PER_ELEMENT)
+  return new ort.Tensor(/** @type {'float32'} */ (type), /** @type {Float32Array} */ (elements), dims)
+}
+
+/**
+ * @param {string} name
+ * @param {Tensor} tensor
+ * @returns {WireTensor}
+ */
+function toWire(name, tensor) {
+  const { type, dims, data } = tensor
+  if (data === undefined) throw new TypeError(`The output "${name}" is not a tensor.`)
+  if (Array.isArray(data)) return { type, dims, data }
+  const view = /** @type {Exclude<typeof data, string[]>} */ (data)
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+  return { type, dims, data: bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice() }
+}
+
+/** @param {Reply} reply */
+function send(reply) {
+  const buffers = 'outputs' in reply ? Object.values(reply.outputs).flatMap(({ data }) => bufferOf(data)) : []
+  port?.postMessage(reply, [...new Set(buffers)])
+  if (replies === undefined) return
+  Atomics.add(replies, 0, 1)
+  Atomics.notify(replies, 0)
+}
+
+/**
+ * @param {WireTensor['data']} data
+ * @returns {ArrayBuffer[]}
+ */
+const bufferOf = (data) => (data instanceof Uint8Array && data.buffer instanceof ArrayBuffer ? [data.buffer] : [])
+
+/** What leaves the wasm instance in an unknown state. C++ exceptions that nobody caught arrive as bare numbers. */
+const fatalText = /\bAborted?\b|unreachable|memory access out of bounds|divide by zero|stack size exceeded/i
+
+/**
+ * @param {number} id
+ * @param {unknown} error
+ * @returns {Reply}
+ */
+function failure(id, error) {
+  const message = error instanceof Error ? error.message : `the runtime threw ${String(error)}`
+  const fatal = !(error instanceof Error) || error instanceof WebAssembly.RuntimeError || fatalText.test(message)
+  return { id, error: message, fatal }
+}
+
+/** One at a time: onnxruntime-web does not allow two calls at once. */
+let previous = Promise.resolve()
+port?.on('message', (/** @type {Request} */ request) => {
+  previous = previous.then(() => answer(request).catch((error) => failure(request.id, error))).then(send)
+})
