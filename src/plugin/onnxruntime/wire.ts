@@ -4,7 +4,7 @@ import type { Feeds, WireTensor } from './protocol.ts'
 /** A tensor ready to be sent: its bytes are a buffer of their own, not a view that would drag a whole model file along. */
 export function toWire(tensor: Tensor): WireTensor {
   const { elementType: type, dims } = tensor
-  return { type, dims, data: type === 'string' ? tensor.toStrings() : own(tensor.bytes) }
+  return { type, dims, data: type === 'string' ? strings(tensor) : own(tensor.bytes) }
 }
 
 export function fromWire({ type, dims, data }: WireTensor): Tensor {
@@ -22,3 +22,7 @@ export const fromFeeds = (feeds: Feeds): Record<string, Tensor> =>
 const isElementType = (type: string): type is ElementType => Object.hasOwn(elementTypes, type)
 
 const own = (bytes: Uint8Array): Uint8Array => (bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice())
+
+const decoder = new TextDecoder()
+
+const strings = (tensor: Tensor): string[] => (tensor.proto?.stringData ?? []).map((bytes) => decoder.decode(bytes))

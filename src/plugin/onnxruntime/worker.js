@@ -12,6 +12,9 @@ import { parentPort, workerData } from 'node:worker_threads'
 const { port: givenPort, replies } = workerData ?? {}
 const port = givenPort ?? parentPort
 
+// The runtime logs every error that it also throws.
+for (const method of /** @type {const} */ (['log', 'warn', 'error'])) console[method] = () => {}
+
 /** @type {Map<number, InferenceSession>} */
 const sessions = new Map()
 let lastSession = 0
@@ -38,11 +41,18 @@ const viewOf = /** @type {const} */ ({
 let loaded
 
 function loadRuntime() {
-  loaded ??= import('onnxruntime-web').then((ort) => {
-    ort.env.wasm.numThreads = 1
-    ort.env.logLevel = 'fatal'
-    return ort
-  })
+  loaded ??= import('onnxruntime-web').then(
+    (ort) => {
+      ort.env.wasm.numThreads = 1
+      ort.env.logLevel = 'fatal'
+      return ort
+    },
+    (cause) => {
+      throw new Error(`onnxruntime-web could not be loaded (${cause.message}). Run: npm install onnxruntime-web`, {
+        cause,
+      })
+    },
+  )
   return loaded
 }
 
@@ -89,7 +99,11 @@ function toRuntime(ort, { type, dims, data }) {
   if (!(data instanceof Uint8Array)) return new ort.Tensor('string', [...data], dims)
   const View = Object.entries(viewOf).find(([name]) => name === type)?.[1]
   if (View === undefined) throw new TypeError(`onnxruntime-web takes no ${type} tensors as inputs.`)
-  const elements = new View(/** @type {ArrayBuffer} */ (data.buffer), data.byteOffset, data.byteLength / View.BYTES_PER_ELEMENT)
+  const elements = new View(
+    /** @type {ArrayBuffer} */ (data.buffer),
+    data.byteOffset,
+    data.byteLength / View.BYTES_PER_ELEMENT,
+  )
   return new ort.Tensor(/** @type {'float32'} */ (type), /** @type {Float32Array} */ (elements), dims)
 }
 

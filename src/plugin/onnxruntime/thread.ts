@@ -1,0 +1,163 @@
+import { Worker } from 'node:worker_threads'
+import type { Tensor } from '../../graph/index.ts'
+import type { ExternalFile, OptimizationLevel, Reply, Request, RequestBody } from './protocol.ts'
+import { fromFeeds, toFeeds } from './wire.ts'
+
+/**
+ * What stopped a model: `refused` is an error that the runtime reported, and it goes on; after `crashed` (an abort in wasm, an exit of
+ * the thread) and `timed-out` the thread is gone with all its sessions, and the next call starts another.
+ */
+export type RuntimeErrorCode = 'refused' | 'crashed' | 'timed-out'
+
+export class RuntimeError extends Error {
+  override readonly name = 'RuntimeError'
+  readonly code: RuntimeErrorCode
+
+  constructor(code: RuntimeErrorCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** A model's bytes, and the files of weights beside it. */
+export interface ModelBytes {
+  chunks: readonly Uint8Array[]
+  externalData?: readonly ExternalFile[]
+}
+
+/** A model that the thread has loaded. */
+export interface RuntimeSession {
+  /** Throws RuntimeError. */
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>
+  /** Frees the model in the thread. Never throws: a thread that is gone has freed it. */
+  release(): Promise<void>
+}
+
+interface Waiting {
+  resolve(reply: Reply): void
+  reject(error: RuntimeError): void
+  timer: NodeJS.Timeout
+}
+
+/**
+ * onnxruntime-web's wasm provider in a thread of its own, so that a crash or a hang cannot take the build down. Started by the first call,
+ * kept for the next model, replaced after a crash. An idle thread does not keep the process alive.
+ */
+export class RuntimeThread {
+  readonly #waiting = new Map<number, Waiting>()
+  #worker: Worker | undefined
+  #lastRequest = 0
+
+  /** Starts the thread ahead of its first use; it loads while the caller does something else. */
+  start(): void {
+    this.#worker ??= this.#spawn()
+  }
+
+  /**
+   * Loads a model.
+   * @param timeout Milliseconds after which a call (this one, or a run) is given up and the thread ended.
+   * @throws RuntimeError
+   */
+  async open(model: ModelBytes, level: OptimizationLevel, timeout: number): Promise<RuntimeSession> {
+    const bytes = joined(model.chunks)
+    const externalData = (model.externalData ?? []).map(({ path, data }) => ({ path, data: joined([data]) }))
+    const reply = await this.#ask({ kind: 'open', bytes, externalData, level }, timeout, [
+      bytes.buffer,
+      ...externalData.map(({ data }) => data.buffer),
+    ])
+    if (!('session' in reply)) throw unexpected()
+    const { session } = reply
+    const worker = this.#worker
+    return {
+      run: async (feeds) => {
+        if (this.#worker !== worker) throw new RuntimeError('crashed', 'The thread that had loaded the model is gone.')
+        const answer = await this.#ask({ kind: 'run', session, feeds: toFeeds(feeds) }, timeout)
+        if (!('outputs' in answer)) throw unexpected()
+        return fromFeeds(answer.outputs)
+      },
+      release: async () => {
+        if (this.#worker !== worker) return
+        await this.#ask({ kind: 'release', session }, timeout).catch(() => undefined)
+      },
+    }
+  }
+
+  /** Ends the thread and gives its memory back; calls under way fail. A later call starts it anew. */
+  async dispose(): Promise<void> {
+    const worker = this.#worker
+    if (worker === undefined) return
+    this.#fail(worker, new RuntimeError('crashed', 'The thread was ended.'))
+    await worker.terminate()
+  }
+
+  #spawn(): Worker {
+    const worker = new Worker(new URL('./worker.js', import.meta.url))
+    worker.on('message', (reply: Reply) => this.#settle(worker, reply))
+    worker.on('error', (error) => this.#fail(worker, new RuntimeError('crashed', describe(error))))
+    worker.on('exit', (code) => this.#fail(worker, new RuntimeError('crashed', `The thread exited with code ${code}.`)))
+    worker.unref()
+    return worker
+  }
+
+  #ask(request: RequestBody, timeout: number, transfer: readonly ArrayBuffer[] = []): Promise<Reply> {
+    this.start()
+    const worker = this.#worker
+    return new Promise((resolve, reject) => {
+      if (worker === undefined) throw unexpected()
+      const id = ++this.#lastRequest
+      const timer = setTimeout(() => {
+        this.#fail(worker, new RuntimeError('timed-out', `It took longer than ${timeout / 1000} s.`))
+        void worker.terminate()
+      }, timeout)
+      this.#waiting.set(id, { resolve, reject, timer })
+      worker.ref()
+      worker.postMessage({ ...request, id } satisfies Request, transfer)
+    })
+  }
+
+  #settle(worker: Worker, reply: Reply): void {
+    if (worker !== this.#worker) return
+    const waiting = this.#waiting.get(reply.id)
+    if (waiting === undefined) return
+    clearTimeout(waiting.timer)
+    this.#waiting.delete(reply.id)
+    if (this.#waiting.size === 0) worker.unref()
+    if (!('error' in reply)) {
+      waiting.resolve(reply)
+      return
+    }
+    waiting.reject(new RuntimeError(reply.fatal ? 'crashed' : 'refused', reply.error.trim()))
+    if (!reply.fatal) return
+    this.#fail(worker, new RuntimeError('crashed', 'The thread crashed on another model.'))
+    void worker.terminate()
+  }
+
+  /** Gives a thread up, and everything that waits for it. */
+  #fail(worker: Worker, error: RuntimeError): void {
+    if (worker !== this.#worker) return
+    this.#worker = undefined
+    for (const { reject, timer } of this.#waiting.values()) {
+      clearTimeout(timer)
+      reject(error)
+    }
+    this.#waiting.clear()
+  }
+}
+
+/** One new buffer that can be handed over without a further copy. */
+function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0))
+  let offset = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, offset)
+    offset += chunk.byteLength
+  }
+  return whole
+}
+
+const unexpected = (): RuntimeError => new RuntimeError('crashed', 'The thread gave no answer.')
+
+/** A missing peer dependency is the reader's to mend, so it is said plainly. */
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,394 @@
+import { clone, type Graph, inlineFunctions, isFloat, type Model, ModelError, Tensor } from '../../graph/index.ts'
+import type { ExternalFile, OptimizationLevel } from '../onnxruntime/protocol.ts'
+import { type ModelBytes, RuntimeError, type RuntimeSession, type RuntimeThread } from '../onnxruntime/thread.ts'
+import { compare, type Difference, largestMagnitude } from './compare.ts'
+import { type InputRole, inputRole } from './input-role.ts'
+import { type InputSizes, inputSizes } from './input-sizes.ts'
+import { modelBytes, sizeOf } from './model-bytes.ts'
+import { type Distribution, type InputPlan, randomInputs } from './random-inputs.ts'
+import { saturatedBelow, saturatingOutputs, withOutputs } from './saturation.ts'
+import { SeededRandom } from './seeded-random.ts'
+
+type Tensors = Record<string, Tensor>
+
+/** One run of the original: what went in and what came out. */
+interface Case {
+  inputs: Tensors
+  expected: Tensors
+}
+
+/** What a comparison of a model with the original found. */
+export interface Check {
+  /** The largest errors over all outputs and runs, of those that can be put as numbers. */
+  maxAbsError: number
+  maxRelError: number
+  /** The first output past the tolerance, and why it is; undefined when all passed. */
+  fault: { output: string | undefined; reason: string; difference: Difference | undefined; case: Case } | undefined
+}
+
+/** A model that cannot be run on random inputs; the message says why. */
+export class NotRunnable extends Error {
+  override readonly name = 'NotRunnable'
+}
+
+/**
+ * The runtime's own optimiser is kept out, because some of its rewrites are wrong and would be blamed on ours; where a model does not load
+ * without it, it gets as much as it needs.
+ */
+const levels: readonly OptimizationLevel[] = ['disabled', 'basic', 'extended', 'all']
+
+/** Bytes from which a model is run once, in a thread whose memory is given back at once. */
+const large = 256 * 2 ** 20
+/** wasm addresses 4 GiB, and a model is in memory as a file and as a session. */
+const largest = 1.9 * 2 ** 30
+/** Milliseconds past which a second run would be a burden. */
+const slow = 3000
+/** Ways to branch that are tried, and ways to size the inputs for each. */
+const maxBranches = 4
+const maxAttempts = 60
+
+/** The original's outputs on seeded inputs: what a fused model is held against. */
+export class Reference {
+  readonly cases: readonly Case[]
+  readonly #thread: RuntimeThread
+  readonly #original: ModelBytes
+  readonly #level: OptimizationLevel
+  readonly #timeout: number
+  /** Values compared besides the outputs, because the activation behind them loses what they say. */
+  readonly #probes: readonly string[]
+  readonly #floors: Floors
+
+  private constructor(facts: {
+    thread: RuntimeThread
+    original: ModelBytes
+    level: OptimizationLevel
+    timeout: number
+    cases: readonly Case[]
+    probes: readonly string[]
+    floors: Floors
+  }) {
+    this.#thread = facts.thread
+    this.#original = facts.original
+    this.#level = facts.level
+    this.#timeout = facts.timeout
+    this.cases = facts.cases
+    this.#probes = facts.probes
+    this.#floors = facts.floors
+  }
+
+  /**
+   * Runs the original.
+   * @param timeout Milliseconds that loading it, and each run, may take.
+   * @throws NotRunnable
+   */
+  static async of(
+    model: Model,
+    thread: RuntimeThread,
+    timeout: number,
+    externalData?: readonly ExternalFile[],
+  ): Promise<Reference> {
+    let original = modelBytes(model, externalData)
+    const size = sizeOf(original)
+    if (size > largest) throw new NotRunnable('the model is too large for the wasm runtime')
+    const { graph } = flat(model)
+    const saturating = saturatingOutputs(graph)
+    const floors: Floors = (output) => (saturating.has(output) ? saturatedBelow : 0)
+    try {
+      const { session, level } = await open(thread, original, levels, timeout)
+      const started = performance.now()
+      const search: Search = { graph, session, floors, once: size > large, deadline: started + timeout }
+      let cases = await collectCases(search)
+      const took = performance.now() - started
+      await session.release()
+      const probes = saturatedOutputs(cases, floors).flatMap((output) => saturating.get(output)?.name ?? [])
+      const probed = probes.length > 0 ? withOutputs(model, probes) : undefined
+      if (probed !== undefined) {
+        original = modelBytes(probed)
+        cases = await rerun(thread, original, level, timeout, cases)
+      }
+      if (size > large) await thread.dispose()
+      const patience = Math.max(timeout, 4 * took)
+      return new Reference({ thread, original, level, timeout: patience, cases, probes, floors })
+    } catch (error) {
+      if (error instanceof RuntimeError) throw new NotRunnable(describe(error))
+      throw error
+    }
+  }
+
+  /** Runs another model on the same inputs and compares all outputs. */
+  async check(model: Model, tolerance: number): Promise<Check> {
+    const [first] = this.cases
+    if (first === undefined) throw new NotRunnable('there is nothing to compare')
+    const probed = this.#probes.length > 0 ? withOutputs(model, this.#probes) : model
+    if (probed === undefined) {
+      throw new NotRunnable(
+        `an output is flat on random inputs, and "${this.#probes[0]}", of which it is made, is not in the fused model`,
+      )
+    }
+    const check: Check = { maxAbsError: 0, maxRelError: 0, fault: undefined }
+    let current = first
+    try {
+      const { session } = await open(this.#thread, modelBytes(probed), levelsFrom(this.#level), this.#timeout)
+      try {
+        for (current of this.cases) {
+          compareOutputs(current, await session.run(current.inputs), this.#floors, tolerance, check)
+          if (check.fault !== undefined) break
+        }
+      } finally {
+        await session.release()
+        if (sizeOf(this.#original) > large) await this.#thread.dispose()
+      }
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error
+      const reason = `the fused model does not run: ${describe(error)}`
+      check.fault = { output: undefined, reason, difference: undefined, case: current }
+    }
+    return check
+  }
+
+  /**
+   * Why a fault shows nothing: the original itself changes its outputs as much when its inputs change by a rounding (a choice between
+   * near equals, a division by almost zero). Undefined when the fault stands.
+   */
+  async excuse({
+    output,
+    difference,
+    case: { inputs, expected },
+  }: NonNullable<Check['fault']>): Promise<string | undefined> {
+    const before = output === undefined ? undefined : expected[output]
+    if (output === undefined || before === undefined) return undefined
+    try {
+      const { session } = await open(this.#thread, this.#original, [this.#level], this.#timeout)
+      try {
+        const repeated = (await session.run(inputs))[output]
+        if (repeated === undefined || isDifferent(compare(before, repeated), 0)) {
+          return `the original's output "${output}" differs from run to run`
+        }
+        for (const seed of [1, 2, 3]) {
+          const moved = (await session.run(perturbed(inputs, seed)))[output]
+          if (moved === undefined || !isAsLarge(compare(before, moved), difference)) continue
+          return `on random inputs the original's output "${output}" changes as much when an input changes by a rounding`
+        }
+      } finally {
+        await session.release()
+      }
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error
+    }
+    return undefined
+  }
+}
+
+/** What an input means may show only inside a function. One that cannot be inlined tells nothing. */
+function flat(model: Model): Model {
+  if (model.functions.length === 0) return model
+  const copy = clone(model)
+  try {
+    inlineFunctions(copy)
+    return copy
+  } catch (error) {
+    if (error instanceof ModelError) return model
+    throw error
+  }
+}
+
+const levelsFrom = (level: OptimizationLevel): readonly OptimizationLevel[] => levels.slice(levels.indexOf(level))
+
+const describe = ({ code, message }: RuntimeError): string =>
+  code === 'refused' ? message : `${code === 'crashed' ? 'the runtime crashed' : 'the runtime hangs'} (${message})`
+
+/** Loads a model at the first level at which the runtime takes it. Throws the error of the first. */
+async function open(
+  thread: RuntimeThread,
+  bytes: ModelBytes,
+  tried: readonly OptimizationLevel[],
+  timeout: number,
+): Promise<{ session: RuntimeSession; level: OptimizationLevel }> {
+  let firstError: unknown
+  for (const level of tried) {
+    try {
+      return { session: await thread.open(bytes, level, timeout), level }
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error
+      firstError ??= error
+      if (error.code !== 'refused') break
+    }
+  }
+  throw firstError
+}
+
+/** Runs the cases again on a model with further outputs. */
+async function rerun(
+  thread: RuntimeThread,
+  bytes: ModelBytes,
+  level: OptimizationLevel,
+  timeout: number,
+  cases: readonly Case[],
+): Promise<Case[]> {
+  const { session } = await open(thread, bytes, [level], timeout)
+  const again: Case[] = []
+  for (const { inputs } of cases) again.push({ inputs, expected: await session.run(inputs) })
+  await session.release()
+  return again
+}
+
+/** What an output's errors are relative to, at least. */
+type Floors = (output: string) => number
+
+interface Search {
+  graph: Graph
+  session: RuntimeSession
+  floors: Floors
+  /** One run is enough. */
+  once: boolean
+  /** When to stop trying. */
+  deadline: number
+}
+
+/** Finds inputs on which the model runs, and runs it: twice with different seeds, and once for each further way in which it branches. */
+async function collectCases(search: Search): Promise<Case[]> {
+  const { graph, once, deadline } = search
+  const inputs = graph.inputs.filter(({ initializer }) => initializer === undefined)
+  const opaque = inputs.find(({ elementType }) => elementType === undefined)
+  if (opaque !== undefined) throw new NotRunnable(`the input "${opaque.name}" is not a tensor of a known type`)
+  const roles = new Map(inputs.map((input) => [input.name, inputRole(input)]))
+  const cases: Case[] = []
+  let found: InputPlan | undefined
+  let firstError: RuntimeError | undefined
+  for (const choices of branches(roles)) {
+    const sizings = found === undefined ? inputSizes(graph) : startingWith(found.sizes, inputSizes(graph))
+    let attempts = 0
+    for (const sizes of sizings) {
+      if (++attempts > maxAttempts || performance.now() > deadline) break
+      try {
+        const started = performance.now()
+        const result = await runTelling(search, { sizes, roles, choices, distribution: 'normal', seed: 1 })
+        cases.push(result.case)
+        const again = found === undefined && !once && performance.now() - started < slow
+        if (again) cases.push(...(await tryRun(search, { ...result.plan, seed: 2 })))
+        found ??= result.plan
+        break
+      } catch (error) {
+        if (!(error instanceof RuntimeError) || error.code !== 'refused') throw error
+        firstError ??= error
+      }
+    }
+    if (once && found !== undefined) break
+  }
+  if (cases.length > 0) return cases
+  throw new NotRunnable(
+    `no random inputs were found that the model takes: ${firstError?.message ?? 'none could be made'}`,
+  )
+}
+
+/** Every way to set the inputs between whose values the model branches, the likeliest first. */
+function branches(roles: ReadonlyMap<string, InputRole>): ReadonlyMap<string, number>[] {
+  let combinations: ReadonlyMap<string, number>[] = [new Map()]
+  for (const [name, role] of roles) {
+    if (role.kind !== 'choice') continue
+    combinations = combinations.flatMap((known) => role.values.map((value) => new Map([...known, [name, value]])))
+  }
+  return combinations.slice(0, maxBranches)
+}
+
+function* startingWith(first: InputSizes, others: Iterable<InputSizes>): Generator<InputSizes> {
+  yield first
+  yield* others
+}
+
+const distributions: readonly Distribution[] = ['normal', 'uniform']
+
+/**
+ * Runs the model on normal inputs and, where an output is then NaN or flat throughout, on others; gives the run that tells most.
+ * Throws NotRunnable when an output is NaN on all of them.
+ */
+async function runTelling(
+  { graph, session, floors }: Search,
+  plan: InputPlan,
+): Promise<{ case: Case; plan: InputPlan }> {
+  let best: { case: Case; plan: InputPlan; flat: number } | undefined
+  let empty: string | undefined
+  const hasFloats = graph.inputs.some(({ elementType, initializer }) => isFloat(elementType) && !initializer)
+  for (const distribution of hasFloats ? distributions : distributions.slice(0, 1)) {
+    const tried = { ...plan, distribution }
+    const inputs = randomInputs(graph, tried)
+    const run: Case = { inputs, expected: await session.run(inputs) }
+    const withoutNumbers = floatOutputs(run).find(([, tensor]) => largestMagnitude(tensor) === undefined)
+    if (withoutNumbers !== undefined) {
+      empty ??= withoutNumbers[0]
+      continue
+    }
+    const flat = saturatedOutputs([run], floors).length
+    if (best === undefined || flat < best.flat) best = { case: run, plan: tried, flat }
+    if (flat === 0) break
+  }
+  if (best === undefined) throw new NotRunnable(`the original's output "${empty}" is NaN throughout on random inputs`)
+  return best
+}
+
+const floatOutputs = ({ expected }: Case): [string, Tensor][] =>
+  Object.entries(expected).filter(([, { elementType, size }]) => isFloat(elementType) && size > 0)
+
+/** The outputs which are zero, or flat, in all runs. */
+function saturatedOutputs(cases: readonly Case[], floors: Floors): string[] {
+  const [first] = cases
+  if (first === undefined) return []
+  return floatOutputs(first)
+    .map(([name]) => name)
+    .filter((name) =>
+      cases.every(({ expected }) => {
+        const tensor = expected[name]
+        return tensor === undefined || (largestMagnitude(tensor) ?? 0) <= floors(name)
+      }),
+    )
+}
+
+async function tryRun(search: Search, plan: InputPlan): Promise<Case[]> {
+  const inputs = randomInputs(search.graph, plan)
+  try {
+    return [{ inputs, expected: await search.session.run(inputs) }]
+  } catch (error) {
+    if (error instanceof RuntimeError && error.code === 'refused') return []
+    throw error
+  }
+}
+
+function compareOutputs(run: Case, actual: Tensors, floors: Floors, tolerance: number, check: Check): void {
+  for (const [output, expected] of Object.entries(run.expected)) {
+    const result = actual[output]
+    if (result === undefined) {
+      check.fault ??= { output, reason: `the output "${output}" is missing`, difference: undefined, case: run }
+      continue
+    }
+    const difference = compare(expected, result, floors(output))
+    check.maxAbsError = Math.max(check.maxAbsError, difference.maxAbsError ?? 0)
+    check.maxRelError = Math.max(check.maxRelError, difference.maxRelError ?? 0)
+    if (!isDifferent(difference, tolerance)) continue
+    const why =
+      difference.reason ?? `its relative error ${difference.maxRelError?.toExponential(1)} is past ${tolerance}`
+    check.fault ??= { output, reason: `output "${output}": ${why}`, difference, case: run }
+  }
+}
+
+const isDifferent = ({ reason, maxRelError }: Difference, tolerance: number): boolean =>
+  reason !== undefined || (maxRelError ?? 0) > tolerance
+
+/** Whether the original's own change is of the size of the fault. */
+function isAsLarge(own: Difference, fault: Difference | undefined): boolean {
+  if (fault?.maxRelError === undefined) return own.reason !== undefined && own.maxRelError === undefined
+  return own.maxRelError === undefined ? own.reason !== undefined : own.maxRelError * 4 >= fault.maxRelError
+}
+
+/** The inputs with each float moved by about a rounding of float32 or, for float16, of float16. */
+function perturbed(inputs: Tensors, seed: number): Tensors {
+  const random = new SeededRandom(seed)
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, tensor]) => {
+      const { elementType, dims } = tensor
+      if (!isFloat(elementType)) return [name, tensor]
+      const step = elementType === 'float16' || elementType === 'bfloat16' ? 2 ** -9 : 2 ** -21
+      const moved = tensor.toNumbers().map((value) => value * (1 + (random.uniform() < 0.5 ? -step : step)))
+      return [name, Tensor.fromNumbers(elementType, dims, moved)]
+    }),
+  )
+}
