@@ -56,7 +56,8 @@ export class Reference {
   readonly #timeout: number
   /** Values compared besides the outputs, because the activation behind them loses what they say. */
   readonly #probes: readonly string[]
-  readonly #floors: Floors
+  /** The outputs behind such an activation: errors in them are relative to its range. */
+  readonly #flat: ReadonlySet<string>
 
   private constructor(facts: {
     thread: RuntimeThread
@@ -65,7 +66,7 @@ export class Reference {
     timeout: number
     cases: readonly Case[]
     probes: readonly string[]
-    floors: Floors
+    flat: ReadonlySet<string>
   }) {
     this.#thread = facts.thread
     this.#original = facts.original
@@ -73,7 +74,7 @@ export class Reference {
     this.#timeout = facts.timeout
     this.cases = facts.cases
     this.#probes = facts.probes
-    this.#floors = facts.floors
+    this.#flat = facts.flat
   }
 
   /**
@@ -90,7 +91,7 @@ export class Reference {
     let original = modelBytes(model, externalData)
     const size = sizeOf(original)
     if (size > largest) throw new NotRunnable('the model is too large for the wasm runtime')
-    const { graph } = flat(model)
+    const { graph } = inlined(model)
     const saturating = saturatingOutputs(graph)
     const floors: Floors = (output) => (saturating.has(output) ? saturatedBelow : 0)
     try {
@@ -100,7 +101,8 @@ export class Reference {
       let cases = await collectCases(search)
       const took = performance.now() - started
       await session.release()
-      const probes = saturatedOutputs(cases, floors).flatMap((output) => saturating.get(output)?.name ?? [])
+      const flat = saturatedOutputs(cases, floors).filter((output) => saturating.has(output))
+      const probes = flat.flatMap((output) => saturating.get(output)?.name ?? [])
       const probed = probes.length > 0 ? withOutputs(model, probes) : undefined
       if (probed !== undefined) {
         original = modelBytes(probed)
@@ -108,7 +110,7 @@ export class Reference {
       }
       if (size > large) await thread.dispose()
       const patience = Math.max(timeout, 4 * took)
-      return new Reference({ thread, original, level, timeout: patience, cases, probes, floors })
+      return new Reference({ thread, original, level, timeout: patience, cases, probes, flat: new Set(flat) })
     } catch (error) {
       if (error instanceof RuntimeError) throw new NotRunnable(describe(error))
       throw error
@@ -131,7 +133,7 @@ export class Reference {
       const { session } = await open(this.#thread, modelBytes(probed), levelsFrom(this.#level), this.#timeout)
       try {
         for (current of this.cases) {
-          compareOutputs(current, await session.run(current.inputs), this.#floors, tolerance, check)
+          compareOutputs(current, await session.run(current.inputs), this.#flat, tolerance, check)
           if (check.fault !== undefined) break
         }
       } finally {
@@ -180,7 +182,7 @@ export class Reference {
 }
 
 /** What an input means may show only inside a function. One that cannot be inlined tells nothing. */
-function flat(model: Model): Model {
+function inlined(model: Model): Model {
   if (model.functions.length === 0) return model
   const copy = clone(model)
   try {
@@ -232,7 +234,7 @@ async function rerun(
   return again
 }
 
-/** What an output's errors are relative to, at least. */
+/** The magnitude up to which an output is flat: it says nothing about what went into it. */
 type Floors = (output: string) => number
 
 interface Search {
@@ -353,14 +355,14 @@ async function tryRun(search: Search, plan: InputPlan): Promise<Case[]> {
   }
 }
 
-function compareOutputs(run: Case, actual: Tensors, floors: Floors, tolerance: number, check: Check): void {
+function compareOutputs(run: Case, actual: Tensors, flat: ReadonlySet<string>, tolerance: number, check: Check): void {
   for (const [output, expected] of Object.entries(run.expected)) {
     const result = actual[output]
     if (result === undefined) {
       check.fault ??= { output, reason: `the output "${output}" is missing`, difference: undefined, case: run }
       continue
     }
-    const difference = compare(expected, result, floors(output))
+    const difference = compare(expected, result, flat.has(output) ? 1 : 0)
     check.maxAbsError = Math.max(check.maxAbsError, difference.maxAbsError ?? 0)
     check.maxRelError = Math.max(check.maxRelError, difference.maxRelError ?? 0)
     if (!isDifferent(difference, tolerance)) continue

@@ -4,10 +4,7 @@ import { clone, type Graph, isFloat, type Model, type Value } from '../../graph/
 const saturating = new Set(['Sigmoid', 'HardSigmoid', 'Softmax'])
 const moving = new Set(`Identity Cast Reshape Transpose Squeeze Unsqueeze Flatten Slice Concat`.split(' '))
 
-/**
- * Below this, an output that lies in [0, 1] is nothing but the rounding of its activation (2⁻²² of its range), so that an error is measured
- * against this magnitude, and the value before the activation is compared as well.
- */
+/** Below this, an output in [0, 1] is hardly more than the rounding of its activation (2⁻²² of the range): what went in is compared as well. */
 export const saturatedBelow = 2 ** -22 / 1e-4
 
 /** The graph outputs that come out of a saturating activation, each with the value that went in. */
