@@ -1,0 +1,93 @@
+// For every model in the given folders: what `unplugin-onnx fuse` makes of it, and what a WebGPU session keeps of it before and after.
+//
+//   npm run bench:models -- FOLDER... [--json FILE]
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { sessionPlacement } from './session-placement.js'
+
+const { positionals: folders, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } })
+if (folders.length === 0) {
+  console.error('usage: npm run bench:models -- FOLDER... [--json FILE]')
+  process.exit(2)
+}
+const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
+/** Writes the peak memory of the process, in KB, when it ends. */
+const meter = `data:text/javascript,import{writeFileSync}from'node:fs';process.on('exit',()=>writeFileSync(process.env.PEAK_FILE,String(process.resourceUsage().maxRSS)))`
+
+const files = folders.flatMap((folder) =>
+  readdirSync(folder, { recursive: true })
+    .filter((name) => name.endsWith('.onnx'))
+    .sort()
+    .map((name) => join(folder, name)),
+)
+const work = mkdtempSync(join(tmpdir(), 'unplugin-onnx-bench-'))
+const rows = []
+for (const file of files) {
+  const output = join(work, basename(file))
+  const report = join(work, 'report.json')
+  const fuse = (...flags) => {
+    const started = performance.now()
+    const peakFile = join(work, 'peak')
+    spawnSync(process.execPath, ['--import', meter, cli, 'fuse', file, '-o', output, '--report', report, ...flags], {
+      env: { ...process.env, PEAK_FILE: peakFile },
+    })
+    return { seconds: (performance.now() - started) / 1000, megabytes: Number(readFileSync(peakFile, 'utf8')) / 1024 }
+  }
+  const alone = fuse('--no-verify')
+  const verified = fuse()
+  const [entry] = [JSON.parse(readFileSync(report, 'utf8'))].flat().map((content) => content.files?.[0] ?? content)
+  rows.push({
+    file: basename(file),
+    entry,
+    alone,
+    verified,
+    before: sessionPlacement(file),
+    after: sessionPlacement(output),
+  })
+  console.error(`${basename(file)} done`)
+}
+rmSync(work, { recursive: true })
+
+const number = (value, digits = 1) => (typeof value === 'number' ? value.toFixed(digits) : '–')
+const arrow = (before, after) => `${before ?? '–'} → ${after ?? '–'}`
+const header = [
+  'model',
+  'nodes',
+  'MB',
+  'fuse s',
+  'peak MB',
+  'with verification s',
+  'relative error',
+  'session nodes',
+  'on the CPU',
+  'copies',
+]
+const table = rows.map(({ file, entry, alone, verified, before, after }) => [
+  file,
+  arrow(entry?.nodes?.before, entry?.nodes?.after),
+  arrow(number(entry?.bytes?.before / 1e6), number(entry?.bytes?.after / 1e6)),
+  number(alone.seconds, 2),
+  number(alone.megabytes, 0),
+  number(verified.seconds, 2),
+  entry?.verification?.maxRelError?.toExponential(1) ?? entry?.verification?.status ?? entry?.error?.message ?? '–',
+  arrow(before.nodes ?? before.failed, after.nodes ?? after.failed),
+  arrow(before.cpu, after.cpu),
+  arrow(before.copies, after.copies),
+])
+const sum = (side, field) => rows.reduce((total, row) => total + (row[side][field] ?? 0), 0)
+table.push([
+  'all',
+  '',
+  '',
+  '',
+  '',
+  '',
+  '',
+  ...['nodes', 'cpu', 'copies'].map((field) => arrow(sum('before', field), sum('after', field))),
+])
+for (const row of [header, header.map(() => '---'), ...table]) console.log(`| ${row.join(' | ')} |`)
+if (values.json) writeFileSync(values.json, JSON.stringify(rows, null, 2))
