@@ -13,18 +13,19 @@ export function clone(model: Model): Model {
     graphProto: model.graph.proto,
     source: model.source,
   })
-  copyGraph(model.graph, copy.graph, new Map())
+  copyGraph(model.graph, copy.graph, new Map(), new Map())
   if (!model.isChanged) copy.markUnchanged()
   return copy
 }
 
-/** Fills an empty graph with copies of another's values and nodes; `values` maps originals to copies, captured outer values included. */
-function copyGraph(from: Graph, to: Graph, values: Map<Value, Value>): void {
+/** Fills an empty graph with copies of another's values and nodes; the maps lead from originals to copies, outer graphs included. */
+function copyGraph(from: Graph, to: Graph, values: Map<Value, Value>, graphs: Map<Graph, Graph>): void {
+  graphs.set(from, to)
   const mapped = (value: Value): Value => {
     let copy = values.get(value)
     if (copy === undefined) {
       // Only the values of sparse initializers are in no list.
-      copy = new Value(to, value.name, { type: value.type, info: value.info })
+      copy = new Value(graphs.get(value.graph) ?? to, value.name, { type: value.type, info: value.info })
       to.model.claimName(value.name)
       values.set(value, copy)
     }
@@ -49,7 +50,7 @@ function copyGraph(from: Graph, to: Graph, values: Map<Value, Value>): void {
       outputs: node.outputs.map((output) => output?.name),
       types: node.outputs.map((output) => output?.type),
       infos: node.outputs.map((output) => output?.info),
-      attributes: copyAttributes(node.attributes.values(), to, values),
+      attributes: copyAttributes(node.attributes.values(), to, values, graphs),
       ...(node.proto ? { proto: node.proto } : {}),
     })
     node.outputs.forEach((output, index) => {
@@ -61,14 +62,19 @@ function copyGraph(from: Graph, to: Graph, values: Map<Value, Value>): void {
 }
 
 /** Attributes for a node of another graph: their nested graphs are copied, all else is shared. */
-export function copyAttributes(attributes: Iterable<Attribute>, to: Graph, values: Map<Value, Value>): Attribute[] {
+function copyAttributes(
+  attributes: Iterable<Attribute>,
+  to: Graph,
+  values: Map<Value, Value>,
+  graphs: Map<Graph, Graph>,
+): Attribute[] {
   return Array.from(attributes, (attribute) => {
     if (attribute.graphs.length === 0) return attribute
-    const graphs = attribute.graphs.map((graph) => {
-      const nested = to.nested(graph.name, graph.proto)
-      copyGraph(graph, nested, values)
-      return nested
+    const nested = attribute.graphs.map((graph) => {
+      const copy = to.nested(graph.name, graph.proto)
+      copyGraph(graph, copy, values, graphs)
+      return copy
     })
-    return new Attribute(attribute.proto, attribute.tensor, graphs)
+    return new Attribute(attribute.proto, attribute.tensor, nested)
   })
 }

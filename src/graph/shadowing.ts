@@ -12,13 +12,20 @@ export function renameShadowingValues(graph: Graph): void {
 function renameIn(graph: Graph): void {
   renameShadowingValues(graph)
   const captured = new Map<string, Value>()
-  for (const node of graph.walk()) {
-    for (const input of node.inputs) if (input !== undefined && isOutside(input, graph)) captured.set(input.name, input)
-  }
+  for (const value of mentioned(graph)) if (isOutside(value, graph)) captured.set(value.name, value)
   if (captured.size === 0) return
   const own: Value[] = [...graph.inputs, ...graph.initializers]
   for (const node of graph.nodes) for (const output of node.outputs) if (output !== undefined) own.push(output)
   for (const value of own) if (captured.has(value.name)) value.name = graph.model.freshName(value.name)
+}
+
+/** Every value that a graph's nodes take or that it outputs, those of the graphs nested in it included. */
+function* mentioned(graph: Graph): Generator<Value> {
+  yield* graph.outputs
+  for (const node of graph.nodes) {
+    for (const input of node.inputs) if (input !== undefined) yield input
+    for (const nested of node.subgraphs) yield* mentioned(nested)
+  }
 }
 
 const isOutside = (value: Value, graph: Graph): boolean => {

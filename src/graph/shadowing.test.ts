@@ -1,0 +1,88 @@
+import { expect, it } from 'vitest'
+import { findNode, findValue } from '../../test/support/find.ts'
+import { modelBytes, nodeProto, values } from '../../test/support/model-proto.ts'
+import { runModel } from '../../test/support/run-model.ts'
+import { buildModel } from './builder.ts'
+import { decode } from './decode.ts'
+import { concatenate, encode } from './encode.ts'
+import { lint } from './lint.ts'
+import { Tensor } from './tensor.ts'
+
+/** A branch that has values of outer names: an input of Loop's body, an initializer and a node's output. */
+const shadowed = () => {
+  const body = (name: string) => ({
+    name,
+    node: [nodeProto('Neg', ['x'], ['r']), nodeProto('Add', ['r', 'q'], ['n'])],
+    output: values('n'),
+  })
+  const attribute = ['then_branch', 'else_branch'].map((name) => ({ name, type: 5, g: body(name) }))
+  const bool = { name: 'c', type: { tensorType: { elemType: 9 } } }
+  return decode(
+    modelBytes({
+      input: [...values('x'), bool],
+      output: values('y', 'r'),
+      node: [
+        nodeProto('Exp', ['x'], ['q']),
+        nodeProto('Relu', ['x'], ['r']),
+        nodeProto('If', ['c'], ['y'], { attribute }),
+      ],
+    }),
+  )
+}
+
+it('names of inner values stay where nothing captures the outer one', () => {
+  const model = shadowed()
+  model.markChanged()
+  const read = decode(concatenate(encode(model).chunks))
+  expect(findNode(read, 'Neg').output.name).toBe('r')
+})
+
+it('an inner value gives its name up where a rewrite made its graph capture the outer value', async () => {
+  const model = shadowed()
+  const relu = findNode(model, 'Relu')
+  // Add(r inner, q) becomes Add(r inner, r outer): by name alone these would be one.
+  for (const { nodes } of findNode(model, 'If').subgraphs) {
+    for (const node of nodes) if (node.is('Add')) node.setInput(1, relu.output)
+  }
+  lint(model.graph)
+  const bytes = concatenate(encode(model).chunks)
+  const read = decode(bytes)
+  lint(read.graph)
+  expect(findNode(read, 'Add').inputs[1]).toBe(findNode(read, 'Relu').output)
+  expect(findNode(read, 'Add').inputs[0]).toBe(findNode(read, 'Neg').output)
+  expect(read.graph.outputs.map(String)).toEqual(['y', 'r'])
+  const feeds = { x: Tensor.fromNumbers('float32', [2], [3, -2]), c: Tensor.fromNumbers('bool', [], [1]) }
+  const { y } = await runModel(bytes, feeds)
+  expect(y?.toNumbers()).toEqual(Float64Array.of(0, 2))
+})
+
+it('inputs, initializers and deeper graphs are renamed likewise, at every depth', () => {
+  const model = buildModel((g) => {
+    const outer = g.op('Relu', [g.input('x')], {}, { outputs: ['v'] })
+    const c = g.input('c', 'bool', [])
+    const loop = g.subgraph((b) => {
+      b.graph.addInput('v')
+      const deep = b.subgraph((d) => {
+        d.graph.addInitializer('v', Tensor.fromNumbers('float32', [], [1]))
+        d.output('d', d.op('Add', [outer, findValue(d.graph, 'v')]))
+      })
+      b.output('o', b.op('If', [c], { then_branch: deep, else_branch: deep }))
+    })
+    g.output('y', g.op('Loop', [undefined, c], { body: loop }))
+  })
+  const read = decode(concatenate(encode(model).chunks))
+  lint(read.graph)
+  const add = findNode(read, 'Add')
+  expect(add.inputs[0]).toBe(findNode(read, 'Relu').output)
+  expect(add.inputs[1]?.constant?.scalar).toBe(1)
+  expect(findNode(read, 'Loop').subgraphs[0]?.inputs[0]?.name).not.toBe('v')
+})
+
+it('a value that a nested graph merely outputs is captured too', () => {
+  const model = shadowed()
+  const [then] = findNode(model, 'If').subgraphs
+  const relu = findNode(model, 'Relu')
+  then?.addOutput(relu.output)
+  const read = decode(concatenate(encode(model).chunks))
+  expect(findNode(read, 'If').subgraphs[0]?.outputs[1]).toBe(findNode(read, 'Relu').output)
+})
