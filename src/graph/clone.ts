@@ -62,11 +62,11 @@ function copyGraph(from: Graph, to: Graph, values: Map<Value, Value>, graphs: Ma
 }
 
 /** Attributes for a node of another graph: their nested graphs are copied, all else is shared. */
-function copyAttributes(
+export function copyAttributes(
   attributes: Iterable<Attribute>,
   to: Graph,
   values: Map<Value, Value>,
-  graphs: Map<Graph, Graph>,
+  graphs: Map<Graph, Graph> = new Map(),
 ): Attribute[] {
   return Array.from(attributes, (attribute) => {
     if (attribute.graphs.length === 0) return attribute

@@ -1,9 +1,12 @@
+import type { Attribute } from './attribute.ts'
 import { decodeNodes, normalDomain, Scope } from './decode.ts'
+import { elementTypes } from './element-type.ts'
 import { ModelError } from './errors.ts'
 import { canReplace, type Graph } from './graph.ts'
 import type { Model } from './model.ts'
 import type { Node } from './node.ts'
 import type { onnx } from './proto/onnx.js'
+import { sortTopologically } from './topological-order.ts'
 import type { Value } from './value.ts'
 
 type FunctionProto = onnx.FunctionProto.$Properties
@@ -15,7 +18,7 @@ const key = (domain: string | null | undefined, name: string, overload: string |
 
 /**
  * Replaces every call of a local function by its body, so that the rest of the project sees one flat graph, and gives the number of calls.
- * A function that reads an operator set in another version than the model stays a call, and its definition with it.
+ * A function that reads an operator set in another version than the model, or that is given a graph, stays a call, and its definition with it.
  * Throws ModelError `unsupported-function` when a function calls itself.
  */
 export function inlineFunctions(model: Model): number {
@@ -29,12 +32,15 @@ export function inlineFunctions(model: Model): number {
       for (const nested of node.subgraphs) visit(nested)
       const definition = functions.get(key(node.domain, node.op, node.overload))
       if (definition === undefined) continue
-      if (adoptOpsets(model, definition)) {
+      // A graph among the call's attributes captures by name what the body does not see.
+      if (node.subgraphs.length === 0 && adoptOpsets(model, definition)) {
         // A body may call further functions: its nodes take the place of the call, so the walk meets them next.
         inlineCall(node, definition)
         calls++
       } else keep(definition, functions, kept)
     }
+    // Bodies are as unordered as files.
+    if (calls > 0) sortTopologically(graph)
   }
   visit(model.graph)
   model.functions = [...kept]
@@ -97,21 +103,18 @@ function inlineCall(call: Node, definition: FunctionProto): void {
   const { model } = graph
   const attributes = new Map<string, AttributeProto>()
   for (const attribute of definition.attributeProto ?? []) attributes.set(attribute.name ?? '', attribute)
-  for (const attribute of call.attributes.values()) attributes.set(attribute.name, attribute.proto)
+  for (const attribute of call.attributes.values()) attributes.set(attribute.name, protoOf(attribute))
 
-  const outputNames = new Map<string, string>()
-  for (const name of definition.output ?? []) outputNames.set(name, model.freshName(`${call.name || call.op}/${name}`))
-  const rename = new Map(outputNames)
+  const rename = new Map<string, string>()
   for (const { output } of definition.node ?? []) {
     for (const name of output ?? []) {
       if (name !== '' && !rename.has(name)) rename.set(name, model.freshName(`${call.name || call.op}/${name}`))
     }
   }
   const scope = new Scope(undefined)
-  const absent = new Set<string>()
   ;(definition.input ?? []).forEach((name, index) => {
     const value = call.inputs[index]
-    if (value === undefined) absent.add(name)
+    if (value === undefined) rename.set(name, '')
     else scope.define(name, value)
   })
   const body = (definition.node ?? []).map((node) => {
@@ -119,7 +122,7 @@ function inlineCall(call: Node, definition: FunctionProto): void {
     return {
       ...bound,
       name: bound.name ? model.freshName(`${call.name || call.op}/${bound.name}`) : '',
-      input: (bound.input ?? []).map((name) => (absent.has(name) ? '' : (rename.get(name) ?? name))),
+      input: (bound.input ?? []).map((name) => rename.get(name) ?? name),
       output: (bound.output ?? []).map((name) => rename.get(name) ?? name),
       attribute: (bound.attribute ?? []).map((item) => renameCaptures(item, rename, new Set())),
     }
@@ -129,7 +132,7 @@ function inlineCall(call: Node, definition: FunctionProto): void {
   call.outputs.forEach((output, index) => {
     const name = definition.output?.[index]
     if (output === undefined || name === undefined) return
-    const result = scope.get(outputNames.get(name) ?? name) ?? scope.get(name)
+    const result = scope.get(rename.get(name) ?? name)
     if (result === undefined) {
       throw new ModelError('dangling-name', `The function ${call.target} does not compute its output "${name}".`, {
         node: call.toString(),
@@ -139,6 +142,19 @@ function inlineCall(call: Node, definition: FunctionProto): void {
   })
   graph.eraseNode(call)
 }
+
+/** An attribute's message; of one that was built, the tensor is no part yet. */
+const protoOf = ({ proto, tensor }: Attribute): AttributeProto =>
+  tensor === undefined || proto.t
+    ? proto
+    : {
+        ...proto,
+        t: tensor.proto ?? {
+          dims: [...tensor.dims],
+          dataType: elementTypes[tensor.elementType].code,
+          rawData: tensor.bytes,
+        },
+      }
 
 /** A body that hands an input straight to an output needs a node of its own where that output is one of the graph. */
 function substitute(output: Value, result: Value, last: Node): void {

@@ -7,10 +7,10 @@ it('prints one row a node, in FX’s order: inputs, constants, calls, outputs', 
   const { graph } = buildModel((g) => {
     const x = g.input('x', 'float32', ['batch', 3, 8, undefined])
     const w = g.constant(Tensor.fromNumbers('float32', [1, 3, 1, 1], [1, 2, 3]), { name: 'w' })
-    const conv = g.op('Conv', [x, w, undefined], { pads: [0, 0, 0, 0], auto_pad: 'NOTSET' }, { name: 'conv' })
+    const conv = g.op('Conv', [x, w], { pads: [0, 0, 0, 0], auto_pad: 'NOTSET' }, { name: 'conv' })
     const gelu = g.op(
       'Gelu',
-      [conv],
+      [conv, undefined, w],
       { alpha: 0.5 },
       { domain: 'com.microsoft', outputs: ['gelu'], types: [tensorType('float32')] },
     )
@@ -23,7 +23,7 @@ input        x                                                                  
 initializer  w                                                                             float32[1, 3, 1, 1]
 initializer  shape                                                                         int64[1]
 call         conv   Conv                 (x, w)         pads=[0, 0, 0, 0] auto_pad=NOTSET  ?
-call         gelu   com.microsoft::Gelu  (conv)         alpha=0.5                          float32[...]
+call         gelu   com.microsoft::Gelu  (conv, , w)    alpha=0.5                          float32[...]
 call         y      Reshape              (gelu, shape)                                     ?
 output       y                                                                             ?
 `)

@@ -2,35 +2,28 @@ import type { Graph } from './graph.ts'
 import type { Value } from './value.ts'
 
 /**
- * In a file names alone say which value a nested graph captures. Where a rewrite made a nested graph use an outer value whose name
- * an inner value bears too, the inner one is renamed: names inside nested graphs are seen by nobody else.
+ * In a file names alone say which value a nested graph captures, and onnxruntime refuses an inner value that bears the name of one around
+ * it. Where a rewrite (or the file) made one, the inner value is renamed: names inside nested graphs are seen by nobody else.
  */
-export function renameShadowingValues(graph: Graph): void {
-  for (const node of graph.nodes) for (const nested of node.subgraphs) renameIn(nested)
-}
-
-function renameIn(graph: Graph): void {
-  renameShadowingValues(graph)
-  const captured = new Map<string, Value>()
-  for (const value of mentioned(graph)) if (isOutside(value, graph)) captured.set(value.name, value)
-  if (captured.size === 0) return
-  const own: Value[] = [...graph.inputs, ...graph.initializers]
-  for (const node of graph.nodes) for (const output of node.outputs) if (output !== undefined) own.push(output)
-  for (const value of own) if (captured.has(value.name)) value.name = graph.model.freshName(value.name)
-}
-
-/** Every value that a graph's nodes take or that it outputs, those of the graphs nested in it included. */
-function* mentioned(graph: Graph): Generator<Value> {
-  yield* graph.outputs
+export function renameShadowingValues(graph: Graph, outer: ReadonlySet<string> = new Set()): void {
+  const own = [...ownValues(graph)]
+  if (outer.size > 0) {
+    for (const value of own) if (outer.has(value.name)) value.name = graph.model.freshName(value.name)
+  }
+  let visible: Set<string> | undefined
   for (const node of graph.nodes) {
-    for (const input of node.inputs) if (input !== undefined) yield input
-    for (const nested of node.subgraphs) yield* mentioned(nested)
+    for (const nested of node.subgraphs) {
+      visible ??= new Set([...outer, ...own.map(({ name }) => name), ...sparseNames(graph)])
+      renameShadowingValues(nested, visible)
+    }
   }
 }
 
-const isOutside = (value: Value, graph: Graph): boolean => {
-  for (let ancestor = graph.parent; ancestor !== undefined; ancestor = ancestor.parent) {
-    if (value.graph === ancestor) return true
-  }
-  return false
+function* ownValues(graph: Graph): Generator<Value> {
+  yield* graph.inputs
+  for (const value of graph.initializers) if (!value.isInput) yield value
+  for (const node of graph.nodes) for (const output of node.outputs) if (output !== undefined) yield output
 }
+
+const sparseNames = (graph: Graph): string[] =>
+  (graph.proto.sparseInitializer ?? []).map(({ values }) => values?.name ?? '')
