@@ -1,7 +1,8 @@
 import { GraphBuilder, type Node, type Value } from '../graph/index.ts'
 import type { FusionContext } from './context.ts'
 import { FusionError } from './errors.ts'
-import { type Match, matchPattern, type NodePattern, Refusal } from './pattern.ts'
+import { matchPattern, rootsOf } from './match-pattern.ts'
+import { type Match, Refusal, type RootPattern } from './pattern.ts'
 
 /** One value taking the place of another. */
 export interface Replacement {
@@ -31,7 +32,7 @@ export interface Fusion {
 /** A fusion as data: a pattern, a condition, a replacement. */
 export interface PatternFusion {
   name: string
-  pattern: NodePattern
+  pattern: RootPattern
   /** Each gives the reason why the match must be left alone, or undefined. The first reason counts. */
   conditions?: readonly ((match: Match, context: FusionContext) => string | undefined)[]
   /** Builds what takes the place of the root's output (or of each of its outputs), before the root. A string is a reason to refuse. */
@@ -68,10 +69,9 @@ export function defineFusion(definition: PatternFusion | RootFusion): Fusion {
     }
   }
   const { pattern, conditions = [] } = definition
-  const { domain = '' } = pattern.options
   return {
     name,
-    roots: pattern.ops.map((op) => (domain === '' ? op : `${domain}::${op}`)),
+    roots: rootsOf(pattern),
     attempt(root, context) {
       const match = matchPattern(pattern, root)
       if (match === undefined || match instanceof Refusal) return match

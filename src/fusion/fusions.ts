@@ -1,5 +1,6 @@
 import { affineAfterLinear } from './affine-after-linear.ts'
 import { affineBeforeLinear } from './affine-before-linear.ts'
+import { blocks } from './blocks/index.ts'
 import { constantFold } from './constant-fold.ts'
 import { constantNode } from './constant-node.ts'
 import { constantView } from './constant-view.ts'
@@ -26,6 +27,8 @@ export const fusions = (): readonly Fusion[] => [
   convTransposeBatchNorm,
   gemmBatchNorm,
   matmulBatchNorm,
+  // Before the constants in them are absorbed by a neighbour.
+  ...blocks,
   affineAfterLinear,
   affineBeforeLinear,
 ]

@@ -11,15 +11,20 @@ export {
 export type { NearMiss, Step } from './driver.ts'
 export { FusionError, type FusionErrorCode } from './errors.ts'
 export { type FuseOptions, type FusionReport, fuse, fusionNames } from './fuse.ts'
+export { matchPattern } from './match-pattern.ts'
 export {
   any,
   constant,
+  either,
+  inverse,
   type Match,
-  matchPattern,
   node,
   optional,
   type Pattern,
+  product,
   Refusal,
+  scalar,
+  sum,
   whyNotConstant,
   whyShared,
 } from './pattern.ts'

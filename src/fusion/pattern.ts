@@ -14,7 +14,20 @@ import type { Node, Tensor, Value } from '../graph/index.ts'
  * Matching has two halves. Operators, and which inputs are given, must agree, or the pattern is simply not there. What a person would call
  * the same pattern, but unusable (a weight that is not constant, a value with a second user), is a refusal: a near miss with its reason.
  */
-export type Pattern = AnyPattern | ConstantPattern | NodePattern | OptionalPattern
+export type Pattern = ValuePattern | OptionalPattern
+
+/** What stands for a value; an input that may be left out is none. */
+export type ValuePattern =
+  | AnyPattern
+  | ConstantPattern
+  | ScalarPattern
+  | NodePattern
+  | EitherPattern
+  | GroupPattern
+  | InversePattern
+
+/** What can be the root of a pattern: it says which operators may compute it. */
+export type RootPattern = NodePattern | EitherPattern | GroupPattern
 
 export class AnyPattern {
   readonly kind = 'any'
@@ -24,10 +37,58 @@ export class ConstantPattern {
   readonly kind = 'constant'
 }
 
+export class ScalarPattern {
+  readonly kind = 'scalar'
+  /** The number it must be, exactly or nearly: see `scalar`. undefined: any. */
+  readonly number: number | undefined
+  constructor(number: number | undefined) {
+    this.number = number
+  }
+}
+
+export class EitherPattern {
+  readonly kind = 'either'
+  readonly alternatives: readonly ValuePattern[]
+  constructor(alternatives: readonly ValuePattern[]) {
+    this.alternatives = alternatives
+  }
+}
+
+/** The operators of a commutative group on numbers: what a product is made of, and a sum. */
+export interface Group {
+  readonly combine: string
+  readonly undo: string
+  readonly invert: string
+  readonly identity: number
+  readonly compute: (a: number, b: number) => number
+  readonly inverseOf: (a: number) => number
+}
+
+export class GroupPattern {
+  readonly kind = 'group'
+  readonly group: Group
+  /** The product (or sum) of all constants in it. */
+  readonly constant: ScalarPattern
+  readonly parts: readonly ValuePattern[]
+  constructor(group: Group, constant: ScalarPattern, parts: readonly ValuePattern[]) {
+    this.group = group
+    this.constant = constant
+    this.parts = parts
+  }
+}
+
+export class InversePattern {
+  readonly kind = 'inverse'
+  readonly pattern: ValuePattern
+  constructor(pattern: ValuePattern) {
+    this.pattern = pattern
+  }
+}
+
 export class OptionalPattern {
   readonly kind = 'optional'
-  readonly pattern: AnyPattern | ConstantPattern | NodePattern
-  constructor(pattern: AnyPattern | ConstantPattern | NodePattern) {
+  readonly pattern: ValuePattern
+  constructor(pattern: ValuePattern) {
     this.pattern = pattern
   }
 }
@@ -59,8 +120,51 @@ export const any = (): AnyPattern => new AnyPattern()
 export const constant = (): ConstantPattern => new ConstantPattern()
 
 /** An optional input: matches when left out as well. */
-export const optional = (pattern: AnyPattern | ConstantPattern | NodePattern): OptionalPattern =>
-  new OptionalPattern(pattern)
+export const optional = (pattern: ValuePattern): OptionalPattern => new OptionalPattern(pattern)
+
+/**
+ * A constant of one element. With a number, the constant that stands for it: the same, but for the rounding of its element type
+ * (a relative 4e-6 in float32, which lets 1.41421 stand for √2; 1e-3 in 16 bits). Without, any: `match.number` tells which.
+ */
+export const scalar = (number?: number): ScalarPattern => new ScalarPattern(number)
+
+/** The first alternative that fits. */
+export const either = (...alternatives: readonly ValuePattern[]): EitherPattern => new EitherPattern(alternatives)
+
+const multiplication: Group = {
+  combine: 'Mul',
+  undo: 'Div',
+  invert: 'Reciprocal',
+  identity: 1,
+  compute: (a, b) => a * b,
+  inverseOf: (a) => 1 / a,
+}
+
+const addition: Group = {
+  combine: 'Add',
+  undo: 'Sub',
+  invert: 'Neg',
+  identity: 0,
+  compute: (a, b) => a + b,
+  inverseOf: (a) => -a,
+}
+
+const numberPattern = (number: number | ScalarPattern): ScalarPattern =>
+  typeof number === 'number' ? new ScalarPattern(number) : number
+
+/**
+ * A product, however it is spelled: constant · part · part ·…, in any order and association, with constants as factors or divisors anywhere.
+ * `product(0.5, [x, y])` matches Mul(Mul(x, 0.5), y), Div(Mul(y, x), 2), Mul(x, Mul(0.5, y)) and so on. At least one node, at most a few parts.
+ */
+export const product = (constant: number | ScalarPattern, parts: readonly ValuePattern[]): GroupPattern =>
+  new GroupPattern(multiplication, numberPattern(constant), parts)
+
+/** A sum, however it is spelled: see `product`. */
+export const sum = (constant: number | ScalarPattern, parts: readonly ValuePattern[]): GroupPattern =>
+  new GroupPattern(addition, numberPattern(constant), parts)
+
+/** A part of a product that divides, or of a sum that is subtracted: by Div, by Reciprocal, by 1/x; by Sub, by Neg. */
+export const inverse = (pattern: ValuePattern): InversePattern => new InversePattern(pattern)
 
 /** The first output of a node of one of the operators; unless it is the root, nothing else may use it. */
 export const node = (
@@ -82,11 +186,22 @@ export class Match {
   readonly root: Node
   readonly #values: ReadonlyMap<Pattern, Value | undefined>
   readonly #nodes: ReadonlyMap<Pattern, Node>
+  readonly #numbers: ReadonlyMap<Pattern, number>
+  /** The largest rank among the constants that were matched as numbers: one above the data's would raise the rank of the result. */
+  readonly numberRank: number
 
-  constructor(root: Node, values: ReadonlyMap<Pattern, Value | undefined>, nodes: ReadonlyMap<Pattern, Node>) {
+  constructor(
+    root: Node,
+    values: ReadonlyMap<Pattern, Value | undefined>,
+    nodes: ReadonlyMap<Pattern, Node>,
+    numbers: ReadonlyMap<Pattern, number> = new Map(),
+    numberRank = 0,
+  ) {
     this.root = root
     this.#values = values
     this.#nodes = nodes
+    this.#numbers = numbers
+    this.numberRank = numberRank
   }
 
   node(pattern: NodePattern): Node {
@@ -95,7 +210,19 @@ export class Match {
     return found
   }
 
-  value(pattern: AnyPattern | ConstantPattern | NodePattern): Value {
+  /** Whether a part of an alternative is in the graph. */
+  has(pattern: Pattern): boolean {
+    return this.#values.has(pattern) || this.#nodes.has(pattern)
+  }
+
+  /** What a scalar pattern stands for: the constant, or the constant of a product or sum. */
+  number(pattern: ScalarPattern): number {
+    const found = this.#numbers.get(pattern)
+    if (found === undefined) throw new RangeError('That number is not part of the matched pattern.')
+    return found
+  }
+
+  value(pattern: ValuePattern): Value {
     const found = this.#values.get(pattern)
     if (found === undefined) throw new RangeError('That value is not part of the matched pattern.')
     return found
@@ -115,72 +242,6 @@ export class Match {
   optionalValue(pattern: OptionalPattern): Value | undefined {
     return this.#values.get(pattern.pattern)
   }
-}
-
-interface Attempt {
-  values: Map<Pattern, Value | undefined>
-  nodes: Map<Pattern, Node>
-  refusals: string[]
-}
-
-/** Matches a pattern with a node as its root: a Match, a Refusal with the first reason, or undefined where the pattern is not there. */
-export function matchPattern(pattern: NodePattern, root: Node): Match | Refusal | undefined {
-  const attempt = matchNode(pattern, root, { values: new Map(), nodes: new Map(), refusals: [] })
-  if (attempt === undefined) return undefined
-  const [reason] = attempt.refusals
-  return reason === undefined ? new Match(root, attempt.values, attempt.nodes) : new Refusal(reason)
-}
-
-function matchNode(pattern: NodePattern, candidate: Node, attempt: Attempt): Attempt | undefined {
-  if (!pattern.ops.includes(candidate.op) || candidate.domain !== (pattern.options.domain ?? '')) return undefined
-  attempt.nodes.set(pattern, candidate)
-  const inOrder = matchInputs(pattern.inputs, candidate.inputs, copyOf(attempt))
-  if (!pattern.options.commutative || (inOrder !== undefined && inOrder.refusals.length === 0)) return inOrder
-  const [first, second, ...rest] = candidate.inputs
-  const swapped = matchInputs(pattern.inputs, [second, first, ...rest], copyOf(attempt))
-  if (swapped === undefined) return inOrder
-  return inOrder !== undefined && inOrder.refusals.length <= swapped.refusals.length ? inOrder : swapped
-}
-
-const copyOf = ({ values, nodes, refusals }: Attempt): Attempt => ({
-  values: new Map(values),
-  nodes: new Map(nodes),
-  refusals: [...refusals],
-})
-
-function matchInputs(
-  patterns: readonly Pattern[],
-  inputs: readonly (Value | undefined)[],
-  attempt: Attempt,
-): Attempt | undefined {
-  if (inputs.slice(patterns.length).some((input) => input !== undefined)) return undefined
-  let current: Attempt | undefined = attempt
-  for (const [index, pattern] of patterns.entries()) {
-    current = matchInput(pattern, inputs[index], current)
-    if (current === undefined) return undefined
-  }
-  return current
-}
-
-function matchInput(pattern: Pattern, input: Value | undefined, attempt: Attempt): Attempt | undefined {
-  if (pattern.kind === 'optional') return input === undefined ? attempt : matchInput(pattern.pattern, input, attempt)
-  if (input === undefined) return undefined
-  // The same pattern object twice means the same value twice.
-  if (attempt.values.has(pattern) && attempt.values.get(pattern) !== input) return undefined
-  attempt.values.set(pattern, input)
-  if (pattern.kind === 'constant') {
-    if (input.constant === undefined) attempt.refusals.push(whyNotConstant(input))
-    return attempt
-  }
-  if (pattern.kind === 'any') return attempt
-  const { producer } = input
-  if (producer === undefined || producer.outputs[0] !== input) return undefined
-  const matched = matchNode(pattern, producer, attempt)
-  if (matched !== undefined && !pattern.options.shared) {
-    const reason = whyShared(input)
-    if (reason !== undefined) matched.refusals.push(reason)
-  }
-  return matched
 }
 
 /** Why a value is not the same in every run, in words for the report. */

@@ -1,0 +1,225 @@
+import type { Node, Tensor, Value } from '../graph/index.ts'
+import {
+  type Group,
+  type GroupPattern,
+  Match,
+  type NodePattern,
+  type Pattern,
+  Refusal,
+  type RootPattern,
+  type ScalarPattern,
+  type ValuePattern,
+  whyNotConstant,
+  whyShared,
+} from './pattern.ts'
+
+/** What has been matched so far: a list that grows at its front, so that alternatives share what they have in common. */
+interface State {
+  readonly previous: State | undefined
+  readonly pattern?: Pattern
+  readonly value?: Value | undefined
+  readonly node?: Node
+  readonly number?: number
+  /** The rank of a constant that was matched as a number. */
+  readonly rank?: number
+  readonly refusal?: string
+}
+
+type States = Generator<State, void, undefined>
+
+/** How many ways of matching are looked at before the search gives up. */
+const largestSearch = 512
+
+/**
+ * Matches a pattern with a node as its root: a Match, a Refusal with the first reason, or undefined where the pattern is not there.
+ * Of several ways to match, the first that has nothing against it counts.
+ */
+export function matchPattern(pattern: RootPattern, root: Node): Match | Refusal | undefined {
+  const [output] = root.outputs
+  if (output === undefined) return undefined
+  let refusal: Refusal | undefined
+  let tried = 0
+  for (const state of matchValue(pattern, output, { previous: undefined })) {
+    const found = conclude(state, root)
+    if (found instanceof Match) return found
+    refusal ??= found
+    if (++tried === largestSearch) break
+  }
+  return refusal
+}
+
+/** The operators that the root of a pattern may have, outside the ONNX standard as `domain::Op`. */
+export function rootsOf(pattern: ValuePattern): readonly string[] {
+  if (pattern.kind === 'either') return [...new Set(pattern.alternatives.flatMap(rootsOf))]
+  if (pattern.kind === 'group') return [pattern.group.combine, pattern.group.undo]
+  if (pattern.kind !== 'node') return []
+  const { domain = '' } = pattern.options
+  return pattern.ops.map((op) => (domain === '' ? op : `${domain}::${op}`))
+}
+
+function conclude(last: State, root: Node): Match | Refusal {
+  const states: State[] = []
+  for (let state: State | undefined = last; state !== undefined; state = state.previous) states.push(state)
+  const values = new Map<Pattern, Value | undefined>()
+  const nodes = new Map<Pattern, Node>()
+  const numbers = new Map<Pattern, number>()
+  const matched = new Set<Node>()
+  let rank = 0
+  for (const { pattern, value, node, number, rank: numberRank = 0 } of states) {
+    rank = Math.max(rank, numberRank)
+    if (node !== undefined) matched.add(node)
+    if (pattern === undefined) continue
+    if (value !== undefined) values.set(pattern, value)
+    if (node !== undefined) nodes.set(pattern, node)
+    if (number !== undefined) numbers.set(pattern, number)
+  }
+  for (const { pattern, node, refusal } of states.reverse()) {
+    const shared = node !== undefined && node !== root && !(pattern?.kind === 'node' && pattern.options.shared)
+    const reason = refusal ?? (shared ? whyUsedOutside(node, matched) : undefined)
+    if (reason !== undefined) return new Refusal(reason)
+  }
+  return new Match(root, values, nodes, numbers, rank)
+}
+
+/** Whether only the pattern itself uses a node's outputs: what else uses them would need the node to stay. */
+function whyUsedOutside(node: Node, matched: ReadonlySet<Node>): string | undefined {
+  const [output] = node.outputs
+  if (output === undefined) return undefined
+  const inside = !output.isOutput && [...output.users].every((user) => matched.has(user))
+  return inside && node.outputs.every((other) => other === output || !other?.isUsed) ? undefined : whyShared(output)
+}
+
+function bound(pattern: Pattern, state: State): State | undefined {
+  for (let at: State | undefined = state; at !== undefined; at = at.previous) if (at.pattern === pattern) return at
+  return undefined
+}
+
+function* matchValue(pattern: ValuePattern, value: Value, state: State): States {
+  if (pattern.kind === 'inverse') return
+  // The same pattern object twice means the same value twice.
+  const earlier = bound(pattern, state)
+  if (earlier !== undefined) {
+    if (earlier.value === value) yield state
+    return
+  }
+  if (pattern.kind === 'any') yield { previous: state, pattern, value }
+  else if (pattern.kind === 'constant') {
+    const refusal = value.constant === undefined ? whyNotConstant(value) : undefined
+    yield { previous: state, pattern, value, ...(refusal === undefined ? {} : { refusal }) }
+  } else if (pattern.kind === 'scalar') {
+    const { constant } = value
+    const number = constant?.scalar
+    if (constant !== undefined && number !== undefined && stands(number, pattern, tolerance(constant)))
+      yield { previous: state, pattern, value, number, rank: constant.dims.length }
+  } else if (pattern.kind === 'either') {
+    for (const alternative of pattern.alternatives)
+      for (const found of matchValue(alternative, value, state)) yield { previous: found, pattern, value }
+  } else if (pattern.kind === 'group') yield* matchGroup(pattern, value, state)
+  else yield* matchNode(pattern, value, state)
+}
+
+function* matchNode(pattern: NodePattern, value: Value, state: State): States {
+  const { producer: node } = value
+  if (node === undefined || node.outputs[0] !== value) return
+  if (!pattern.ops.includes(node.op) || node.domain !== (pattern.options.domain ?? '')) return
+  const start: State = { previous: state, pattern, value, node }
+  yield* matchInputs(pattern.inputs, node.inputs, start)
+  const [first, second, ...rest] = node.inputs
+  if (pattern.options.commutative && first !== second)
+    yield* matchInputs(pattern.inputs, [second, first, ...rest], start)
+}
+
+function* matchInputs(patterns: readonly Pattern[], inputs: readonly (Value | undefined)[], state: State): States {
+  const [pattern, ...others] = patterns
+  const [input, ...rest] = inputs
+  if (pattern === undefined) {
+    if (inputs.every((left) => left === undefined)) yield state
+  } else if (input === undefined) {
+    if (pattern.kind === 'optional') yield* matchInputs(others, rest, state)
+  } else {
+    const inner = pattern.kind === 'optional' ? pattern.pattern : pattern
+    for (const found of matchValue(inner, input, state)) yield* matchInputs(others, rest, found)
+  }
+}
+
+/** A way to read a value as a product (or a sum): a constant, and parts of which some are inverted. */
+interface Reading {
+  readonly constant: number
+  readonly parts: readonly { value: Value; inverted: boolean }[]
+  readonly nodes: readonly Node[]
+  readonly rank: number
+  readonly tolerance: number
+}
+
+function* matchGroup(pattern: GroupPattern, value: Value, state: State): States {
+  for (const reading of readings(pattern.group, value, pattern.parts.length, false)) {
+    if (reading.nodes.length === 0 || !stands(reading.constant, pattern.constant, reading.tolerance)) continue
+    let start: State = { previous: state, pattern, value }
+    for (const node of reading.nodes) start = { previous: start, node }
+    const { constant: number, rank } = reading
+    start = { previous: start, pattern: pattern.constant, number, rank }
+    yield* matchParts(pattern.parts, reading.parts, start)
+  }
+}
+
+function* matchParts(patterns: readonly ValuePattern[], parts: Reading['parts'], state: State): States {
+  const [pattern, ...others] = patterns
+  if (pattern === undefined) {
+    yield state
+    return
+  }
+  const inverted = pattern.kind === 'inverse'
+  const inner = pattern.kind === 'inverse' ? pattern.pattern : pattern
+  for (const [index, part] of parts.entries()) {
+    if (part.inverted !== inverted) continue
+    for (const found of matchValue(inner, part.value, state))
+      yield* matchParts(others, parts.toSpliced(index, 1), found)
+  }
+}
+
+/** The ways to read a value as that many parts, from the coarsest to the finest. */
+function* readings(group: Group, value: Value, count: number, inverted: boolean): Generator<Reading, void, undefined> {
+  const { constant, producer } = value
+  if (count === 0) {
+    const number = constant?.scalar
+    if (constant === undefined || number === undefined) return
+    const numbers = { constant: inverted ? group.inverseOf(number) : number, tolerance: tolerance(constant) }
+    yield { ...numbers, parts: [], nodes: [], rank: constant.dims.length }
+    return
+  }
+  if (count === 1)
+    yield { constant: group.identity, parts: [{ value, inverted }], nodes: [], rank: 0, tolerance: exact }
+  // Before opset 7 these operators broadcast by attributes, not by rank.
+  if (producer === undefined || producer.domain !== '' || producer.opset < 7) return
+  const [left, right] = producer.inputs
+  if (left === undefined) return
+  if (producer.op === group.invert) {
+    for (const reading of readings(group, left, count, !inverted))
+      yield { ...reading, nodes: [producer, ...reading.nodes] }
+    return
+  }
+  if (right === undefined || (producer.op !== group.combine && producer.op !== group.undo)) return
+  const rightInverted = producer.op === group.undo ? !inverted : inverted
+  for (let leftCount = count; leftCount >= 0; leftCount--) {
+    if (count - leftCount === 0 && right.constant === undefined) continue
+    if (leftCount === 0 && left.constant === undefined) continue
+    for (const a of readings(group, left, leftCount, inverted))
+      for (const b of readings(group, right, count - leftCount, rightInverted))
+        yield {
+          constant: group.compute(a.constant, b.constant),
+          parts: [...a.parts, ...b.parts],
+          nodes: [producer, ...a.nodes, ...b.nodes],
+          rank: Math.max(a.rank, b.rank),
+          tolerance: Math.max(a.tolerance, b.tolerance),
+        }
+  }
+}
+
+/** How far a constant may be from the number it stands for, relatively: 1.41421 for √2 changes no result beyond 1e-6. */
+const exact = 4e-6
+
+const tolerance = ({ elementType }: Tensor): number =>
+  elementType === 'float16' || elementType === 'bfloat16' ? 1e-3 : exact
+
+const stands = (number: number, { number: wanted }: ScalarPattern, relative: number): boolean =>
+  wanted === undefined || Math.abs(number - wanted) <= relative * Math.abs(wanted)
