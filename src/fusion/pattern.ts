@@ -212,7 +212,7 @@ export class Match {
 
   /** Whether a part of an alternative is in the graph. */
   has(pattern: Pattern): boolean {
-    return this.#values.has(pattern) || this.#nodes.has(pattern)
+    return this.#values.has(pattern) || this.#nodes.has(pattern) || this.#numbers.has(pattern)
   }
 
   /** What a scalar pattern stands for: the constant, or the constant of a product or sum. */

@@ -26,7 +26,12 @@ function hardSigmoidOf(match: Match, graph: GraphBuilder, context: FusionContext
   const found = parameters(match, context)
   return typeof found === 'string'
     ? found
-    : graph.op('HardSigmoid', [match.value(x)], { ...found }, { like: match.root })
+    : graph.op(
+        'HardSigmoid',
+        [match.value(x)],
+        { ...found },
+        { like: match.value(clamp.pattern).producer ?? match.root },
+      )
 }
 
 /** clip(α·x + β, 0, n)/n → HardSigmoid(x; α/n, β/n); in mobile networks clip(x + 3, 0, 6)/6. */
