@@ -1,7 +1,7 @@
 import { GraphBuilder, type Node, type Value } from '../graph/index.ts'
 import type { FusionContext } from './context.ts'
 import { FusionError } from './errors.ts'
-import { matchPattern, rootsOf } from './match-pattern.ts'
+import { matchesOf, rootsOf } from './match-pattern.ts'
 import { type Match, Refusal, type RootPattern } from './pattern.ts'
 
 /** One value taking the place of another. */
@@ -33,7 +33,7 @@ export interface Fusion {
 export interface PatternFusion {
   name: string
   pattern: RootPattern
-  /** Each gives the reason why the match must be left alone, or undefined. The first reason counts. */
+  /** Each gives the reason why the match must be left alone, or undefined. Where a pattern matches in several ways, the next is tried. */
   conditions?: readonly ((match: Match, context: FusionContext) => string | undefined)[]
   /** Builds what takes the place of the root's output (or of each of its outputs), before the root. A string is a reason to refuse. */
   replace(
@@ -68,20 +68,32 @@ export function defineFusion(definition: PatternFusion | RootFusion): Fusion {
       attempt: (root, context) => asRewrite(root, (graph) => definition.rewrite(root, graph, context)),
     }
   }
-  const { pattern, conditions = [] } = definition
+  const { pattern } = definition
   return {
     name,
     roots: rootsOf(pattern),
     attempt(root, context) {
-      const match = matchPattern(pattern, root)
-      if (match === undefined || match instanceof Refusal) return match
-      for (const condition of conditions) {
-        const reason = condition(match, context)
-        if (reason !== undefined) return new Refusal(reason)
+      let refusal: Refusal | undefined
+      for (const match of matchesOf(pattern, root)) {
+        const outcome = match instanceof Refusal ? match : attemptMatch(definition, match, context)
+        if (!(outcome instanceof Refusal)) return outcome
+        refusal ??= outcome
       }
-      return asRewrite(root, (graph) => definition.replace(match, graph, context))
+      return refusal
     },
   }
+}
+
+function attemptMatch(
+  { conditions = [], replace }: PatternFusion,
+  match: Match,
+  context: FusionContext,
+): Rewrite | Refusal | undefined {
+  for (const condition of conditions) {
+    const reason = condition(match, context)
+    if (reason !== undefined) return new Refusal(reason)
+  }
+  return asRewrite(match.root, (graph) => replace(match, graph, context))
 }
 
 function asRewrite(

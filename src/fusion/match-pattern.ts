@@ -31,19 +31,25 @@ type States = Generator<State, void, undefined>
 const largestSearch = 512
 
 /**
- * Matches a pattern with a node as its root: a Match, a Refusal with the first reason, or undefined where the pattern is not there.
- * Of several ways to match, the first that has nothing against it counts.
+ * The ways in which a pattern matches with a node as its root: a Match, or a Refusal where something is against it. None where the pattern
+ * is not there.
  */
-export function matchPattern(pattern: RootPattern, root: Node): Match | Refusal | undefined {
+export function* matchesOf(pattern: RootPattern, root: Node): Generator<Match | Refusal, void, undefined> {
   const [output] = root.outputs
-  if (output === undefined) return undefined
-  let refusal: Refusal | undefined
+  if (output === undefined) return
   let tried = 0
   for (const state of matchValue(pattern, output, { previous: undefined })) {
-    const found = conclude(state, root)
+    yield conclude(state, root)
+    if (++tried === largestSearch) return
+  }
+}
+
+/** The first match that has nothing against it, else the first refusal; undefined where the pattern is not there. */
+export function matchPattern(pattern: RootPattern, root: Node): Match | Refusal | undefined {
+  let refusal: Refusal | undefined
+  for (const found of matchesOf(pattern, root)) {
     if (found instanceof Match) return found
     refusal ??= found
-    if (++tried === largestSearch) break
   }
   return refusal
 }

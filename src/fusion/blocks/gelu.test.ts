@@ -1,19 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type CompareOptions, type Fused, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
+import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
+import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
 import { choices, spellProduct, spellSum } from '../../../test/support/spell.ts'
-import { type BuildOptions, type GraphBuilder, Tensor, type Value } from '../../graph/index.ts'
+import { type GraphBuilder, Tensor, type Value } from '../../graph/index.ts'
 
 const only = ['gelu']
-const fused = (
-  build: (g: GraphBuilder, x: Value) => Value,
-  options: CompareOptions & BuildOptions = {},
-): Promise<Fused> =>
-  fuseGraph((g) => g.output('y', build(g, g.input('x', 'float32', [2, 'n', 5]))), { only, ...options })
+const fused = fuseFunction(only, [2, 'n', 5])
 
 const erf = (g: GraphBuilder, x: Value): Value => g.op('Erf', [g.op('Div', [x, Math.SQRT2])])
 
-const spellings: Record<string, (g: GraphBuilder, x: Value) => Value> = {
+const spellings: Record<string, Formula> = {
   'PyTorch: x / √2, then times x, then times ½': (g, x) =>
     g.op('Mul', [g.op('Mul', [x, g.op('Add', [erf(g, x), 1])]), 0.5]),
   'the dynamo exporter: ½ first, with Mul by 1/√2': (g, x) =>
@@ -65,7 +62,7 @@ describe('gelu', () => {
     expect(ops).toEqual(['Gelu'])
   })
 
-  it.each<[string, (g: GraphBuilder, x: Value) => Value]>([
+  it.each<[string, Formula]>([
     [
       'the tanh form',
       (g, x) => g.op('Mul', [g.op('Mul', [x, g.op('Add', [g.op('Tanh', [g.op('Div', [x, Math.SQRT2])]), 1])]), 0.5]),
@@ -87,7 +84,7 @@ describe('gelu', () => {
     expect(report.nearMisses).toEqual([])
   })
 
-  it.each<[string, RegExp, (g: GraphBuilder, x: Value) => Value, CompareOptions]>([
+  it.each<[string, RegExp, Formula, Options]>([
     [
       'another user of a value in between',
       /has 2 users/,
