@@ -12,7 +12,7 @@ export function defineModel<Inputs extends Signature<Inputs>, Outputs extends Si
   description: ModelDescription<Report>,
 ): Model<Inputs, Outputs, Report>
 /* @__NO_SIDE_EFFECTS__ */
-export function defineModel(description: ModelDescription): Model {
+export function defineModel(description: ModelDescription): Model<Signature, Signature, unknown> {
   const { url, bytes, sha256, inputs, outputs, report } = description
   const shared = new Map<string, SharedSession>()
 

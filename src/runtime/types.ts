@@ -89,11 +89,28 @@ export interface Session<Inputs extends Signature<Inputs> = Signature, Outputs e
   readonly dispose: () => Promise<void>
 }
 
+/** What the build did to a model. */
+export interface ModelReport {
+  /** Operators before and after, Constant nodes not counted. */
+  readonly nodes: { readonly before: number; readonly after: number }
+  /** Bytes of the model and its external data before and after. */
+  readonly bytes: { readonly before: number; readonly after: number }
+  /** How often each fusion fired; those that did not are left out. */
+  readonly fusions: Readonly<Record<string, number>>
+  /** How the fused model compares with the original on random inputs. Errors are the largest of all outputs. */
+  readonly verification: {
+    readonly status: 'verified' | 'unchanged' | 'not-verified' | 'off'
+    readonly reason?: string
+    readonly maxAbsError?: number
+    readonly maxRelError?: number
+  }
+}
+
 /** What `import model from './net.onnx?fused'` gives. */
 export interface Model<
   Inputs extends Signature<Inputs> = Signature,
   Outputs extends Signature<Outputs> = Signature,
-  Report = unknown,
+  Report = ModelReport,
 > {
   readonly url: string
   readonly bytes: number

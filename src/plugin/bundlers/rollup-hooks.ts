@@ -1,0 +1,132 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { CompiledFile, CompiledModel } from '../compile.ts'
+import type { ModelImports } from '../model-imports.ts'
+import { runtimeModule } from '../onnxruntime-builds.ts'
+import { PluginError } from '../plugin-error.ts'
+import { modelRequest, parseQuery, splitQuery } from '../query.ts'
+
+interface ResolvedModule {
+  id: string
+  external?: boolean | 'absolute'
+}
+
+/** What Rollup's and Vite's plugin contexts have in common, as far as it is used here. */
+interface HookContext {
+  resolve(
+    source: string,
+    importer?: string,
+    options?: { skipSelf?: boolean },
+  ): Promise<ResolvedModule | null>
+  addWatchFile(file: string): void
+  error(error: {
+    message: string
+    code?: string
+    cause?: unknown
+    id?: string
+    frame?: string
+    loc?: { file: string; line: number; column: number }
+  }): never
+}
+
+interface EmitContext {
+  emitFile(asset: { type: 'asset'; name: string; originalFileName?: string; source: Uint8Array }): string
+}
+
+/**
+ * The id of a model that is imported: its absolute path with the query in its canonical spelling. A file that is not there gets an id
+ * too, so that `load` can say so and it is watched.
+ */
+export async function resolveModel(
+  context: HookContext,
+  imports: ModelImports,
+  specifier: string,
+  importer: string | undefined,
+): Promise<string> {
+  const { file, query } = splitQuery(specifier)
+  const importerFile = importer === undefined ? undefined : splitQuery(importer).file
+  const resolved = await context.resolve(file, importer, { skipSelf: true })
+  const folder = importerFile === undefined ? imports.place.root : path.dirname(importerFile)
+  const model = resolved === null ? path.resolve(folder, file) : splitQuery(resolved.id).file
+  const site = importerFile !== undefined && path.isAbsolute(importerFile) ? importerFile : undefined
+  const provisional = `${model}?${query}`
+  try {
+    const id = `${model}?${parseQuery(query, specifier).canonical}`
+    if (importer !== undefined) imports.addSite(id, specifier, site)
+    return id
+  } catch (error) {
+    imports.addSite(provisional, specifier, site)
+    return fail(context, imports, provisional, error)
+  }
+}
+
+/** What generated modules import, where the project's own resolution does not find it: models may lie outside of it. */
+export async function resolveRuntime(
+  context: HookContext,
+  imports: ModelImports,
+  specifier: string,
+  importer: string,
+): Promise<ResolvedModule | null> {
+  const { root } = imports.place
+  const found =
+    (await context.resolve(specifier, importer, { skipSelf: true })) ??
+    (await context.resolve(specifier, path.join(root, 'index.js'), { skipSelf: true }))
+  if (found !== null) return found
+  const file = runtimeModule(specifier, [path.dirname(splitQuery(importer).file), root])
+  return file === undefined ? null : { id: file }
+}
+
+export const isFromModel = (importer: string | undefined): importer is string =>
+  importer !== undefined && modelRequest.test(importer)
+
+/** Compiles the model of an id; an error names the import. */
+export async function compileForHook(context: HookContext, imports: ModelImports, id: string): Promise<CompiledModel> {
+  try {
+    return await imports.compile(id, (file) => context.addWatchFile(file))
+  } catch (error) {
+    return fail(context, imports, id, error)
+  }
+}
+
+async function fail(context: HookContext, imports: ModelImports, id: string, error: unknown): Promise<never> {
+  const location = await imports.locate(id)
+  const message = error instanceof Error ? error.message : String(error)
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? { code: error.code } : {}
+  if (location === undefined) return context.error({ message, ...code, cause: error, id })
+  const { file, line, column, frame } = location
+  const place = path.relative(imports.place.root, file).split(path.sep).join('/')
+  return context.error({
+    message: `${message}\n  imported by ${place}:${line}:${column + 1}`,
+    ...code,
+    cause: error,
+    id,
+    frame,
+    loc: { file, line, column },
+  })
+}
+
+/** Hands a file of the cache to the bundler and gives the reference to it. Its name holds a hash, so no two are mixed up. */
+export async function emit(context: EmitContext, root: string, stored: CompiledFile, source: string): Promise<string> {
+  return context.emitFile({
+    type: 'asset',
+    name: stored.name,
+    originalFileName: path.relative(root, source).split(path.sep).join('/'),
+    source: await readAsset(stored),
+  })
+}
+
+/** Node's limit for a file in one piece, and about the browsers'. */
+const largestAsset = 2 ** 31 - 1
+
+export async function readAsset({ file, bytes }: { file: string; bytes: number }): Promise<Uint8Array> {
+  if (bytes > largestAsset) {
+    throw new PluginError(
+      'asset-too-large',
+      'This file is larger than 2 GiB: no bundler emits it, no browser holds it.',
+      {
+        file,
+      },
+    )
+  }
+  return readFile(file)
+}

@@ -1,0 +1,187 @@
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { type FuseOptions, type FusionReport, fuse } from '../fusion/index.ts'
+import { encode, type Model } from '../graph/index.ts'
+import type { ModelReport } from '../runtime/types.ts'
+import { type CacheEntry, cacheKey, readEntry, type StoredFile, storeChunks, writeEntry } from './cache.ts'
+import { interfaceOf, type ModelInterface } from './model-interface.ts'
+import type { ResolvedOptions, VerifyOptions } from './options.ts'
+import type { ModelQuery } from './query.ts'
+import { displayPath, type ModelOnDisk, readModel, sha256OfFile } from './read-model.ts'
+
+/** A file that the app downloads. */
+export interface CompiledFile extends StoredFile {
+  /** Absolute. */
+  readonly file: string
+}
+
+export interface CompiledModel extends ModelInterface {
+  /** The model that was imported, absolute. */
+  readonly source: string
+  /** Names the entry of the cache. */
+  readonly key: string
+  readonly model: CompiledFile
+  /** `path` is the name of the file in the model. */
+  readonly externalData: readonly (CompiledFile & { readonly path: string })[]
+  readonly report: ModelReport
+  /** How long it took when it was compiled, reading and verifying included. */
+  readonly milliseconds: number
+  /** Whether it came from the cache. */
+  readonly cached: boolean
+}
+
+interface StoredFacts extends ModelInterface {
+  readonly paths: readonly string[]
+  readonly report: ModelReport
+  readonly milliseconds: number
+}
+
+export interface CompileRequest {
+  /** Absolute. */
+  readonly file: string
+  readonly query: ModelQuery
+  readonly options: ResolvedOptions
+  /** Absolute. */
+  readonly cacheDir: string
+  /** Told of each file that the result depends on, before it is read. */
+  readonly watch?: (file: string) => void
+}
+
+interface Settings {
+  readonly fused: boolean
+  readonly only: readonly string[] | undefined
+  readonly skip: readonly string[] | undefined
+  readonly verify: false | VerifyOptions
+}
+
+const underWay = new Map<string, Promise<CacheEntry<StoredFacts>>>()
+
+/**
+ * Fuses a model and verifies the result, or takes it from the cache. The same model asked for several times at once is compiled once.
+ *
+ * @throws PluginError, ModelError, FusionError or VerificationError; nothing is left behind
+ */
+export async function compileModel({ file, query, options, cacheDir, watch }: CompileRequest): Promise<CompiledModel> {
+  const started = performance.now()
+  const source = await readModel(file, watch)
+  const settings = settingsOf(query, options)
+  const key = await cacheKey([path.basename(file), await contentOf(source), settings])
+  const place = path.join(cacheDir, key)
+  let cached = true
+  const compile = async () => {
+    const found = await readEntry<StoredFacts>(cacheDir, key)
+    if (found !== undefined) return found
+    cached = false
+    return writeEntry(cacheDir, key, (folder) => build(source, settings, folder, started))
+  }
+  const entry = underWay.get(place) ?? compile().finally(() => underWay.delete(place))
+  underWay.set(place, entry)
+  return { ...compiledModel(file, await entry), cached }
+}
+
+const settingsOf = ({ fused, ...query }: ModelQuery, options: ResolvedOptions): Settings => {
+  if (!fused) return { fused, only: undefined, skip: undefined, verify: false }
+  const verify = query.verify ?? options.verify
+  return {
+    fused,
+    only: query.only ?? options.only,
+    skip: query.skip ?? options.skip,
+    verify: verify === true ? options.verify || {} : verify,
+  }
+}
+
+const contentOf = async ({ file, externalFiles }: ModelOnDisk) => [
+  await sha256OfFile(file),
+  ...(await Promise.all(externalFiles.map(async ({ location, file }) => [location, await sha256OfFile(file)]))),
+]
+
+const compiledModel = (source: string, entry: CacheEntry<StoredFacts>): Omit<CompiledModel, 'cached'> => {
+  const { key, folder, files, facts } = entry
+  const [model, ...externalData] = files.map((stored) => ({ ...stored, file: path.join(folder, stored.name) }))
+  if (model === undefined) throw new RangeError(`The cache entry ${folder} has no files.`)
+  const { paths, ...rest } = facts
+  return {
+    ...rest,
+    source,
+    key,
+    model,
+    externalData: externalData.map((stored, index) => ({ ...stored, path: paths[index] ?? '' })),
+  }
+}
+
+async function build(
+  source: ModelOnDisk,
+  settings: Settings,
+  folder: string,
+  started: number,
+): Promise<{ files: StoredFile[]; facts: StoredFacts }> {
+  const original = source.model
+  const { fused, only, skip } = settings
+  const selection = { ...(only && { only }), ...(skip && { skip }) }
+  const { model, report } = fused ? fuse(original, selection) : fuse(original, { only: [] })
+  const stored = await store(source, model, folder)
+  const verification = await verified(source, model, report, settings, selection)
+  return {
+    files: stored.files,
+    facts: {
+      ...interfaceOf(original),
+      paths: stored.paths,
+      report: {
+        nodes: report.nodes,
+        bytes: {
+          before: total([{ bytes: source.bytes.length }, ...source.externalFiles]),
+          after: total(stored.files),
+        },
+        fusions: report.fusions,
+        verification,
+      },
+      milliseconds: Math.round(performance.now() - started),
+    },
+  }
+}
+
+const total = (files: readonly { bytes: number }[]): number => files.reduce((sum, { bytes }) => sum + bytes, 0)
+
+/** Writes the model, and its external data where it has any, into the entry's folder. */
+async function store(
+  source: ModelOnDisk,
+  model: Model,
+  folder: string,
+): Promise<{ files: StoredFile[]; paths: string[] }> {
+  const { name, ext } = path.parse(source.file)
+  const { externalFiles } = source
+  if (!model.isChanged) {
+    const files = [await storeChunks(folder, name, ext, [source.bytes])]
+    for (const { file } of externalFiles) {
+      const external = path.parse(file)
+      files.push(await storeChunks(folder, external.name, external.ext || '.data', createReadStream(file)))
+    }
+    return { files, paths: externalFiles.map(({ location }) => location) }
+  }
+  if (externalFiles.length === 0)
+    return { files: [await storeChunks(folder, name, ext, encode(model).chunks)], paths: [] }
+  const externalLocation = `${name}.data`
+  const { chunks, externalChunks = [] } = encode(model, { externalLocation })
+  const files = [await storeChunks(folder, name, ext, chunks)]
+  if (externalChunks.length > 0) files.push(await storeChunks(folder, name, '.data', externalChunks))
+  return { files, paths: externalChunks.length > 0 ? [externalLocation] : [] }
+}
+
+async function verified(
+  { file, model: original, externalFiles }: ModelOnDisk,
+  fused: Model,
+  report: FusionReport,
+  { verify }: Settings,
+  fuseOptions: FuseOptions,
+): Promise<ModelReport['verification']> {
+  if (verify === false) return { status: 'off' }
+  const { verifyFusion } = await import('./verification/index.ts')
+  const externalData = await Promise.all(
+    externalFiles.map(async ({ location, file }) => ({ path: location, data: await readFile(file) })),
+  )
+  const request = { original, fused, report, fuseOptions, file: displayPath(file), externalData, ...verify }
+  const { milliseconds: _, status, ...outcome } = await verifyFusion(request)
+  if (status === 'failed') throw new RangeError('A failed verification was not thrown.')
+  return { status, ...outcome }
+}

@@ -1,0 +1,50 @@
+import path from 'node:path'
+import type { CompiledModel } from './compile.ts'
+import { displayPath } from './read-model.ts'
+
+/** One line about a compiled model: nodes, bytes, fusions, largest error, time. */
+export function formatReport({ source, report, milliseconds, cached }: CompiledModel, query: string): string {
+  const { nodes, bytes, fusions } = report
+  const fired = Object.entries(fusions).map(([name, times]) => `${name} ×${times}`)
+  return [
+    `${displayPath(source).split(path.sep).join('/')}?${query}: ${change(nodes, String)} nodes`,
+    change(bytes, formatBytes),
+    fired.length > 0 ? fired.join(', ') : 'nothing to fuse',
+    formatVerification(report.verification),
+    cached ? 'cached' : formatDuration(milliseconds),
+  ].join(' · ')
+}
+
+const change = ({ before, after }: { before: number; after: number }, format: (value: number) => string): string =>
+  before === after ? format(after) : `${format(before)} → ${format(after)}`
+
+const formatVerification = ({
+  status,
+  reason,
+  maxAbsError,
+  maxRelError,
+}: CompiledModel['report']['verification']): string => {
+  if (status === 'off') return 'verification off'
+  if (status === 'unchanged') return 'unchanged'
+  if (status === 'not-verified') return `not verified: ${reason ?? 'no reason given'}`
+  return `verified, largest error ${formatError(maxAbsError)} absolute, ${formatError(maxRelError)} relative`
+}
+
+const formatError = (error: number | undefined): string =>
+  error === undefined ? 'unknown' : error === 0 ? '0' : error.toExponential(1)
+
+const formatDuration = (milliseconds: number): string =>
+  milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`
+
+const units = ['B', 'kB', 'MB', 'GB'] as const
+
+/** Bytes in decimal units, three digits. */
+export function formatBytes(bytes: number): string {
+  let value = bytes
+  let unit = 0
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toPrecision(3)} ${units[unit]}`
+}

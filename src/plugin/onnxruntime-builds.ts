@@ -1,0 +1,68 @@
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { RuntimeName } from '../runtime/types.ts'
+import { PluginError } from './plugin-error.ts'
+
+/** A build of onnxruntime-web: the specifier that apps import, and its files. */
+interface OnnxRuntimeBuild {
+  readonly specifier: string
+  readonly module: string
+  readonly wasm: string
+}
+
+export const onnxRuntimeBuilds: Readonly<Record<RuntimeName, OnnxRuntimeBuild>> = {
+  jspi: {
+    specifier: 'onnxruntime-web/jspi',
+    module: 'ort.jspi.bundle.min.mjs',
+    wasm: 'ort-wasm-simd-threaded.jspi.wasm',
+  },
+  webgpu: {
+    specifier: 'onnxruntime-web/webgpu',
+    module: 'ort.webgpu.bundle.min.mjs',
+    wasm: 'ort-wasm-simd-threaded.asyncify.wasm',
+  },
+  wasm: {
+    specifier: 'onnxruntime-web/wasm',
+    module: 'ort.wasm.bundle.min.mjs',
+    wasm: 'ort-wasm-simd-threaded.wasm',
+  },
+}
+
+/** The specifier of the code that every generated module imports. */
+export const runtimeSpecifier = 'unplugin-onnx/runtime'
+
+/** The file of this package behind `runtimeSpecifier`. */
+export const runtimeFile = fileURLToPath(new URL('../runtime/index.js', import.meta.url))
+
+/**
+ * The files of a build of onnxruntime-web as the first of these folders sees it, else as this package does.
+ *
+ * @throws PluginError `runtime-not-found`
+ */
+export function onnxRuntimeFiles(name: RuntimeName, folders: readonly string[]): { module: string; wasm: string } {
+  const { module, wasm } = onnxRuntimeBuilds[name]
+  let cause: unknown
+  for (const from of [...folders.map((folder) => path.join(folder, 'index.js')), import.meta.url]) {
+    try {
+      const found = createRequire(from).resolve(`onnxruntime-web/${wasm}`)
+      return { module: path.join(path.dirname(found), module), wasm: found }
+    } catch (error) {
+      cause = error
+    }
+  }
+  throw new PluginError(
+    'runtime-not-found',
+    `onnxruntime-web has no "${wasm}", or is not installed. Run "npm install onnxruntime-web" (1.27 or later).`,
+    { cause },
+  )
+}
+
+/** The file behind a specifier that generated modules import; undefined for any other specifier. */
+export function runtimeModule(specifier: string, folders: readonly string[]): string | undefined {
+  if (specifier === runtimeSpecifier) return runtimeFile
+  for (const [name, build] of Object.entries(onnxRuntimeBuilds)) {
+    if (build.specifier === specifier) return onnxRuntimeFiles(name as RuntimeName, folders).module
+  }
+  return undefined
+}
