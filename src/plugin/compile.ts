@@ -5,7 +5,7 @@ import { type FuseOptions, type FusionReport, fuse } from '../fusion/index.ts'
 import { encode, type Model } from '../graph/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
 import { type CacheEntry, cacheKey, readEntry, type StoredFile, storeChunks, writeEntry } from './cache.ts'
-import { interfaceOf, type ModelInterface } from './model-interface.ts'
+import { interfaceOf, type ModelInterface, webgpuFeatures } from './model-interface.ts'
 import type { ResolvedOptions, VerifyOptions } from './options.ts'
 import type { ModelQuery } from './query.ts'
 import { displayPath, type ModelOnDisk, readModel, sha256OfFile } from './read-model.ts'
@@ -24,6 +24,8 @@ export interface CompiledModel extends ModelInterface {
   readonly model: CompiledFile
   /** `path` is the name of the file in the model. */
   readonly externalData: readonly (CompiledFile & { readonly path: string })[]
+  /** WebGPU features that it needs. */
+  readonly features: readonly string[]
   readonly report: ModelReport
   /** How long it took when it was compiled, reading and verifying included. */
   readonly milliseconds: number
@@ -33,6 +35,7 @@ export interface CompiledModel extends ModelInterface {
 
 interface StoredFacts extends ModelInterface {
   readonly paths: readonly string[]
+  readonly features: readonly string[]
   readonly report: ModelReport
   readonly milliseconds: number
 }
@@ -127,6 +130,7 @@ async function build(
     facts: {
       ...interfaceOf(original),
       paths: stored.paths,
+      features: webgpuFeatures(model),
       report: {
         nodes: report.nodes,
         bytes: {

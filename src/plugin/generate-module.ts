@@ -15,11 +15,13 @@ export interface ModuleUrls {
   }[]
   /** The specifier of this package's runtime. */
   readonly runtime: string
+  /** Further import statements, for names that the expressions use. */
+  readonly imports?: readonly string[]
 }
 
 /** The module that takes the place of the model. It has no side effects and fetches nothing before `load`. */
 export function generateModule(compiled: CompiledModel, urls: ModuleUrls): string {
-  const { model, externalData, inputs, outputs, report } = compiled
+  const { model, externalData, inputs, outputs, features, report } = compiled
   const external = externalData.map(
     ({ path, bytes, sha256 }, index) =>
       `{ path: ${literal(path)}, url: ${urls.externalData[index]}, bytes: ${bytes}, sha256: ${literal(sha256)} }`,
@@ -29,7 +31,7 @@ export function generateModule(compiled: CompiledModel, urls: ModuleUrls): strin
       `    ${name}: { load: () => import(${literal(specifier)})${wasm === undefined ? '' : `, wasm: ${wasm}`} },`,
   )
   return `import { defineModel } from ${literal(urls.runtime)}
-export const url = ${urls.model}
+${(urls.imports ?? []).map((statement) => `${statement}\n`).join('')}export const url = ${urls.model}
 export const bytes = ${model.bytes}
 export const sha256 = ${literal(model.sha256)}
 export const inputs = ${literal(inputs)}
@@ -37,7 +39,7 @@ export const outputs = ${literal(outputs)}
 export const report = ${literal(report)}
 const model = /*#__PURE__*/ defineModel({
   url, bytes, sha256, inputs, outputs, report,
-  externalData: [${external.join(', ')}],
+${features.length > 0 ? `  features: ${literal(features)},\n` : ''}  externalData: [${external.join(', ')}],
   runtimes: {
 ${runtimes.join('\n')}
   },

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { RuntimeName } from '../runtime/types.ts'
+import { runtimeNames } from './options.ts'
 import { PluginError } from './plugin-error.ts'
 
 /** A build of onnxruntime-web: the specifier that apps import, and its files. */
@@ -58,11 +59,17 @@ export function onnxRuntimeFiles(name: RuntimeName, folders: readonly string[]):
   )
 }
 
-/** The file behind a specifier that generated modules import; undefined for any other specifier. */
+/** The file behind a specifier that generated modules import, with its query; undefined for any other specifier. */
 export function runtimeModule(specifier: string, folders: readonly string[]): string | undefined {
   if (specifier === runtimeSpecifier) return runtimeFile
-  for (const [name, build] of Object.entries(onnxRuntimeBuilds)) {
-    if (build.specifier === specifier) return onnxRuntimeFiles(name as RuntimeName, folders).module
+  const [name = '', query] = specifier.split('?')
+  for (const runtime of runtimeNames) {
+    const build = onnxRuntimeBuilds[runtime]
+    if (name === build.specifier) return onnxRuntimeFiles(runtime, folders).module
+    if (name === `onnxruntime-web/${build.wasm}`) {
+      const file = onnxRuntimeFiles(runtime, folders).wasm
+      return query === undefined ? file : `${file}?${query}`
+    }
   }
   return undefined
 }

@@ -13,11 +13,7 @@ interface ResolvedModule {
 
 /** What Rollup's and Vite's plugin contexts have in common, as far as it is used here. */
 interface HookContext {
-  resolve(
-    source: string,
-    importer?: string,
-    options?: { skipSelf?: boolean },
-  ): Promise<ResolvedModule | null>
+  resolve(source: string, importer?: string, options?: { skipSelf?: boolean }): Promise<ResolvedModule | null>
   addWatchFile(file: string): void
   error(error: {
     message: string

@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Plugin, ResolvedConfig } from 'vite'
+import type { RuntimeName } from '../../runtime/types.ts'
 import { cacheFolder } from '../cache-folder.ts'
 import type { CompiledFile } from '../compile.ts'
 import { generateModule } from '../generate-module.ts'
@@ -33,6 +34,17 @@ const optimizerPlugin = {
     },
   },
 }
+
+/**
+ * Vite emits the .wasm file by itself, since it follows `new URL(…, import.meta.url)` in onnxruntime-web. Named here as well (it is the
+ * same file), onnxruntime-web finds it when its own code comes from another origin, such as a CDN.
+ */
+const wasmImport = (name: RuntimeName): string =>
+  `import ${name}Wasm from 'onnxruntime-web/${onnxRuntimeBuilds[name].wasm}?url'`
+
+/** Whether a library is built. */
+const isLibrary = ({ mode, config }: { mode: string; config: { build: { lib: unknown } } }): boolean =>
+  mode === 'build' && Boolean(config.build.lib)
 
 /**
  * Vite, build and serve.
@@ -81,7 +93,7 @@ export function vitePlugin(options: ResolvedOptions, workerPlugin?: () => Plugin
         if (modelRequest.test(specifier)) return resolveModel(this, imports, specifier, importer)
         if (!isFromModel(importer)) return null
         // A library leaves onnxruntime-web to its users: inlined, it would weigh 80 MB.
-        if (config.build.lib && this.environment.mode === 'build' && runtimeSpecifiers.includes(specifier)) {
+        if (isLibrary(this.environment) && runtimeSpecifiers.includes(specifier)) {
           return { id: specifier, external: true }
         }
         return resolveRuntime(this, imports, specifier, importer)
@@ -103,17 +115,23 @@ export function vitePlugin(options: ResolvedOptions, workerPlugin?: () => Plugin
           }
           const reference = await emit(this, config.root, file, compiled.source)
           if (environment.mode === 'dev') return `import.meta.ROLLUP_FILE_URL_${reference}`
-          if (!isServer && !config.build.lib) return `"__VITE_ASSET__${reference}__"`
+          if (!isServer && !isLibrary(environment)) return `"__VITE_ASSET__${reference}__"`
           besideChunk.add(reference)
           if (isServer) serverFiles.set(reference, file)
           return `import.meta.ROLLUP_FILE_URL_${reference}`
         }
+        // Node finds the file itself, and so do the users of a library.
+        const namesWasm = !isServer && !isLibrary(environment)
         return {
           code: generateModule(compiled, {
             model: await urlOf(compiled.model),
             externalData: await Promise.all(compiled.externalData.map(urlOf)),
-            // Vite follows `new URL(…, import.meta.url)` in onnxruntime-web, so it emits the .wasm files itself.
-            runtimes: options.runtimes.map((name) => ({ name, ...onnxRuntimeBuilds[name], wasm: undefined })),
+            runtimes: options.runtimes.map((name) => ({
+              name,
+              specifier: onnxRuntimeBuilds[name].specifier,
+              wasm: namesWasm ? `${name}Wasm` : undefined,
+            })),
+            imports: namesWasm ? options.runtimes.map(wasmImport) : [],
             runtime: runtimeSpecifier,
           }),
           map: { mappings: '' },

@@ -1,0 +1,213 @@
+import { spawnSync } from 'node:child_process'
+import { createRequire } from 'node:module'
+import type { Browser } from 'playwright-core'
+import onnx, { type Options } from 'unplugin-onnx/vite'
+import { build, type InlineConfig, mergeConfig } from 'vite'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { launchBrowser } from '../browser/launch-browser.ts'
+import { serve } from '../browser/static-server.ts'
+import { answerMessages, app, appWithWorker, expectClose, html, onBuiltPage, runModel } from './app.ts'
+import { bytesOf, convBatchNorm, runInNode, withExternalData } from './models.ts'
+import { createProject, type Project } from './project.ts'
+
+const model = bytesOf(convBatchNorm())
+const external = withExternalData(convBatchNorm(1), 'weights.bin')
+let project: Project
+let browser: Browser
+let expected: number[]
+let expectedExternal: number[]
+
+beforeAll(async () => {
+  ;[project, browser, expected, expectedExternal] = await Promise.all([
+    createProject(
+      {
+        'index.html': html,
+        'src/app.js': app({ fused: './net.onnx?fused', original: './net.onnx?onnx', external: './big.onnx?fused' }),
+        'src/net.onnx': model,
+        'src/big.onnx': external.model,
+        'src/weights.bin': external.data,
+        'worker/index.html': html,
+        'worker/src/app.js': appWithWorker('./worker.js'),
+        'worker/src/worker.js': app({ fused: '../../src/net.onnx?fused' }) + answerMessages,
+        'lib/index.js':
+          "export { default as fused, url } from '../src/net.onnx?fused'\nexport { default as original } from '../src/net.onnx?onnx'\n",
+        'server/entry.js': app({ fused: '../src/net.onnx?fused' }),
+      },
+      'vite-build',
+    ),
+    launchBrowser(),
+    runInNode(model),
+    runInNode(bytesOf(convBatchNorm(1))),
+  ])
+})
+afterAll(async () => {
+  await browser?.close()
+  await project?.remove()
+})
+
+const viteBuild = (config: InlineConfig = {}, options: Options = {}) =>
+  build(
+    mergeConfig(
+      {
+        root: project.folder,
+        configFile: false,
+        logLevel: 'error',
+        plugins: [onnx({ dts: false, runtimes: ['wasm'], ...options })],
+        build: { outDir: project.path('dist'), emptyOutDir: true, target: 'esnext', minify: false },
+      },
+      config,
+    ),
+  )
+
+const builtModels = async (folder = 'dist') => (await project.list(folder)).filter((file) => file.endsWith('.onnx'))
+
+describe('a Vite build', () => {
+  it('runs the fused model on WebGPU and on wasm, as Node does', async () => {
+    await viteBuild({}, { runtimes: ['jspi', 'webgpu', 'wasm'] })
+    await onBuiltPage(browser, project.path('dist'), async (page, _, dispatches) => {
+      const onGpu = await runModel(page, 'fused', 'webgpu')
+      expect(onGpu.executionProvider).toBe('webgpu')
+      expect(await dispatches()).toBeGreaterThan(0)
+      expectClose(onGpu.y, expected)
+      expect(onGpu.report.nodes).toEqual({ before: 3, after: 2 })
+      expectClose((await runModel(page, 'fused', 'wasm')).y, expected)
+      const original = await runModel(page, 'original', 'wasm')
+      expectClose(original.y, expected)
+      expect(original.report.nodes).toEqual({ before: 3, after: 3 })
+      expectClose((await runModel(page, 'external', 'webgpu')).y, expectedExternal)
+    })
+    const files = await project.list('dist')
+    for (const build of ['jspi.wasm', 'asyncify.wasm', 'simd-threaded.wasm']) {
+      expect(
+        files.filter((file) => file.endsWith('.wasm') && file.replace(/-[\w-]{8}(?=\.wasm)/, '').endsWith(build)),
+      ).toHaveLength(1)
+    }
+  })
+
+  it('ships only the builds of onnxruntime-web that were asked for', async () => {
+    await viteBuild()
+    const wasm = (await project.list('dist')).filter((file) => file.endsWith('.wasm'))
+    expect(wasm).toEqual([expect.stringMatching(/^assets\/ort-wasm-simd-threaded-[\w-]{8}\.wasm$/)])
+  })
+
+  it.each([
+    { base: '/', path: '/', url: /^\/assets\/net\.[\da-f]{8}-[\w-]{8}\.onnx$/ },
+    { base: '/sub/', path: '/sub/', url: /^\/sub\/assets\/net\./ },
+    { base: './', path: '/any/where/', url: /^http:\/\/127\.0\.0\.1:\d+\/any\/where\/assets\/net\./ },
+  ])('finds the model under the base $base', async ({ base, path, url }) => {
+    await viteBuild({ base })
+    await onBuiltPage(
+      browser,
+      project.path('dist'),
+      async (page) => {
+        for (const name of ['fused', 'external']) {
+          const result = await runModel(page, name, 'wasm')
+          expectClose(result.y, name === 'fused' ? expected : expectedExternal)
+          if (name === 'fused') expect(result.url).toMatch(url)
+        }
+      },
+      { serving: { base: path } },
+    )
+  })
+
+  it.each(['base', 'renderBuiltUrl'])('finds the model on a CDN given by %s', async (kind) => {
+    const cdn = await serve(project.path('dist'), { cors: true })
+    const experimental = { renderBuiltUrl: (file: string) => cdn.url + file }
+    await viteBuild(kind === 'base' ? { base: cdn.url } : { experimental })
+    await onBuiltPage(browser, project.path('dist'), async (page) => {
+      const { y, url } = await runModel(page, 'fused', 'wasm')
+      expect(url).toMatch(`${cdn.url}assets/net.`)
+      expectClose(y, expected)
+    })
+    await cdn.close()
+  })
+
+  it('follows assetFileNames, and keeps two variants of a model apart even when those hold no hash', async () => {
+    const assetFileNames = 'models/[name][extname]'
+    await viteBuild({ build: { rolldownOptions: { output: { assetFileNames } } } })
+    expect(await builtModels()).toHaveLength(3)
+    await onBuiltPage(browser, project.path('dist'), async (page) => {
+      const fused = await runModel(page, 'fused', 'wasm')
+      const original = await runModel(page, 'original', 'wasm')
+      expect(fused.url).toMatch(/^\/models\/net\.[\da-f]{8}\.onnx$/)
+      expect(original.url).not.toBe(fused.url)
+      expectClose(original.y, expected)
+    })
+  })
+
+  it('gives the same bytes each time', async () => {
+    await viteBuild()
+    const first = await builtModels()
+    await viteBuild({}, { cacheDir: 'another-cache' })
+    expect(await builtModels()).toEqual(first)
+  })
+
+  it('lists the model in the manifest under its source', async () => {
+    await viteBuild({ build: { manifest: true } })
+    const manifest = JSON.parse(await project.read('dist/.vite/manifest.json'))
+    expect(manifest['src/net.onnx'].file).toMatch(/^assets\/net\./)
+    expect(manifest['index.html'].assets).toContain(manifest['src/net.onnx'].file)
+  })
+
+  it('drops a model that is not used', async () => {
+    await project.write({ 'src/unused/app.js': "import model from '../net.onnx?fused'\nconsole.log('without')\n" })
+    await viteBuild({ build: { rolldownOptions: { input: project.path('src/unused/app.js') } } })
+    const files = await project.list('dist')
+    const code = await Promise.all(
+      files.filter((file) => file.endsWith('.js')).map((file) => project.read(`dist/${file}`)),
+    )
+    expect(code.join()).not.toContain('defineModel')
+  })
+
+  it.each([
+    { base: '/', plugins: undefined },
+    { base: './', plugins: undefined },
+    { base: '/', plugins: () => [onnx({ dts: false })] },
+  ])('runs a model in a worker (base $base, worker.plugins $plugins)', async ({ base, plugins }) => {
+    const worker = { format: 'es' as const, ...(plugins && { plugins }) }
+    await viteBuild({ base, root: project.path('worker'), worker })
+    await onBuiltPage(browser, project.path('dist'), async (page) => {
+      expectClose((await runModel(page, 'fused', 'wasm')).y, expected)
+    })
+  })
+
+  it('runs a model in a worker of the default format', async () => {
+    await viteBuild({ root: project.path('worker') })
+    await onBuiltPage(browser, project.path('dist'), async (page) => {
+      expectClose((await runModel(page, 'fused', 'wasm')).y, expected)
+    })
+  })
+
+  it('gives a server a file URL that Node can load', async () => {
+    await viteBuild({ build: { ssr: project.path('server/entry.js'), outDir: project.path('dist-server') } })
+    await project.write({
+      'dist-server/run.mjs': `
+        await import('./entry.js')
+        const before = performance.getEntriesByType('resource').length
+        const { executionProvider, y, url } = await runModel('fused', ['wasm'], ${JSON.stringify(Array(108).fill(0.5))})
+        console.log(JSON.stringify({ executionProvider, count: y.length, url }))`,
+    })
+    const { stdout, stderr } = spawnSync(process.execPath, ['dist-server/run.mjs'], {
+      cwd: project.folder,
+      encoding: 'utf8',
+    })
+    expect(stderr).toBe('')
+    const result = JSON.parse(stdout)
+    expect(result).toMatchObject({ executionProvider: 'wasm', count: 16 * 36 })
+    expect(result.url).toMatch(/^file:\/\/.*\/dist-server\/assets\/net\..*\.onnx$/)
+  })
+
+  it('gives a library a URL beside its own file, in every format', async () => {
+    await viteBuild({
+      build: { lib: { entry: project.path('lib/index.js'), formats: ['es', 'cjs'], fileName: 'lib' } },
+    })
+    expect(await builtModels()).toHaveLength(2)
+    const es = await import(`${project.path('dist')}/lib.js`)
+    expect(es.url).toMatch(/^file:\/\/.*\/dist\/.*net\.[\da-f]{8}.*\.onnx$/)
+    expect(es.fused.url).toBe(es.url)
+    expect(es.original.url).not.toBe(es.url)
+    const cjs = createRequire(import.meta.url)(project.path('dist/lib.cjs'))
+    expect([cjs.url, cjs.original.url]).toEqual([es.url, es.original.url])
+    expect(await project.read('dist/lib.js')).toMatch(/import\(.onnxruntime-web\/wasm.\)/)
+  })
+})
