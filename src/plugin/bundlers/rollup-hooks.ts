@@ -76,9 +76,17 @@ export const isFromModel = (importer: string | undefined): importer is string =>
   importer !== undefined && modelRequest.test(importer)
 
 /** Compiles the model of an id; an error names the import. */
-export async function compileForHook(context: HookContext, imports: ModelImports, id: string): Promise<CompiledModel> {
+export async function compileForHook(
+  context: HookContext,
+  imports: ModelImports,
+  id: string,
+  onFile: (file: string) => void = () => {},
+): Promise<CompiledModel> {
   try {
-    return await imports.compile(id, (file) => context.addWatchFile(file))
+    return await imports.compile(id, (file) => {
+      onFile(file)
+      context.addWatchFile(file)
+    })
   } catch (error) {
     return fail(context, imports, id, error)
   }

@@ -58,6 +58,8 @@ export function vitePlugin(options: ResolvedOptions, workerPlugin?: () => Plugin
   const besideChunk = new Set<string>()
   /** Files that a server build needs on disk, though Vite leaves assets to the client build. */
   const serverFiles = new Map<string, CompiledFile>()
+  /** The files of models that could not be compiled, by module. */
+  const failures = new Map<string, Set<string>>()
 
   return {
     config: () => ({
@@ -102,7 +104,10 @@ export function vitePlugin(options: ResolvedOptions, workerPlugin?: () => Plugin
     load: {
       filter: { id: modelRequest },
       async handler(id) {
-        const compiled = await compileForHook(this, imports, id)
+        const files = new Set<string>()
+        failures.set(id, files)
+        const compiled = await compileForHook(this, imports, id, (file) => files.add(file))
+        failures.delete(id)
         const { environment } = this
         const isServer = environment.config.consumer === 'server'
         const urlOf = async (file: CompiledFile): Promise<string> => {
@@ -139,6 +144,12 @@ export function vitePlugin(options: ResolvedOptions, workerPlugin?: () => Plugin
           moduleType: 'js',
         }
       },
+    },
+    hotUpdate({ file }) {
+      // Vite passes over modules that never came through; the page that waits for them is loaded anew.
+      if ([...failures.values()].some((files) => files.has(file))) {
+        this.environment.hot.send({ type: 'full-reload', path: '*' })
+      }
     },
     resolveFileUrl({ referenceId, relativePath, format }) {
       return besideChunk.has(referenceId) ? relativeUrl(relativePath, format) : null
