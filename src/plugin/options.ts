@@ -5,9 +5,9 @@ import { PluginError } from './plugin-error.ts'
 /** How a fused model is compared with the original. */
 export interface VerifyOptions {
   /** Largest error that passes, as a part of the largest magnitude of the output. Default: by the model's element types. */
-  tolerance?: number
+  tolerance?: number | undefined
   /** Milliseconds that loading a model, and each run, may take; past it the model is reported as not verified. Default: 120 000. */
-  timeout?: number
+  timeout?: number | undefined
 }
 
 /** Options of the plugin, for every model that the build imports. A query (`./net.onnx?fused&skip=…`) overrides them for one. */
@@ -16,23 +16,23 @@ export interface Options {
    * Runs the original and the fused model on the same seeded inputs and fails the build when they differ, naming the fusion.
    * `false` turns it off. Default: `true`.
    */
-  verify?: boolean | VerifyOptions
+  verify?: boolean | VerifyOptions | undefined
   /** The only fusions to apply, by name. Default: all. */
-  only?: readonly string[]
+  only?: readonly string[] | undefined
   /** Fusions not to apply, by name. Default: none. */
-  skip?: readonly string[]
+  skip?: readonly string[] | undefined
   /**
    * The file, relative to the project's root, that declares the type of each imported model; `false` writes none.
    * Let tsconfig.json include it. Default: `'onnx-models.d.ts'`.
    */
-  dts?: string | false
+  dts?: string | false | undefined
   /** Folder of compiled models, relative to the project's root. Default: `'node_modules/.cache/unplugin-onnx'`. */
-  cacheDir?: string
+  cacheDir?: string | undefined
   /**
    * The builds of onnxruntime-web that the app ships; a browser downloads one of them. `jspi` is the smaller one with WebGPU and needs
    * WebAssembly JSPI, `webgpu` is for browsers without, `wasm` for those without WebGPU. Default: all three.
    */
-  runtimes?: readonly RuntimeName[]
+  runtimes?: readonly RuntimeName[] | undefined
 }
 
 export interface ResolvedOptions {
