@@ -88,7 +88,7 @@ export function inputRole(input: Value): InputRole {
     // And one value that equals none of them, for the branch that is taken otherwise.
     if (values.length > 0) return { kind: 'choice', values: [...new Set([...values, other(values)])] }
   }
-  const bounds = uses.map(indexBound).filter((bound) => bound !== undefined)
+  const bounds = uses.flatMap((use) => indexBound(use) ?? oneHotBound(use) ?? [])
   const bound = bounds.length > 0 ? Math.max(1, Math.min(...bounds)) : undefined
   if (/position/i.test(name) && !isFloat(elementType)) return { kind: 'position', bound }
   if (bound !== undefined) return { kind: 'index', bound }
@@ -132,6 +132,14 @@ function comparedConstants({ node, index }: Use): number[] {
   if (!node.is('Equal')) return []
   const constant = node.inputs[1 - index]?.constant
   return constant?.hasNumbers && constant.size <= 8 ? [...constant.toNumbers()] : []
+}
+
+/** The classes of a one-hot encoding written out as an Equal with 0, 1, 2, …. */
+function oneHotBound({ node, index }: Use): number | undefined {
+  if (!node.is('Equal')) return undefined
+  const classes = node.inputs[1 - index]?.constant
+  if (!classes?.hasNumbers || classes.size < 2) return undefined
+  return classes.toNumbers().every((value, place) => value === place) ? classes.size : undefined
 }
 
 /** How many rows the table has into which a use points; undefined when it is no such use, 1 when the table's size is not known. */

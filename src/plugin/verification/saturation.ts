@@ -14,7 +14,8 @@ export function saturatingOutputs(graph: Graph): ReadonlyMap<string, Value> {
     let value: Value | undefined = output
     while (value?.producer !== undefined && moving.has(value.producer.op)) [value] = value.producer.inputs
     const [before] = value?.producer !== undefined && saturating.has(value.producer.op) ? value.producer.inputs : []
-    if (before?.producer?.graph === graph && isFloat(output.elementType)) found.set(output.name, before)
+    const couldBeFloat = output.elementType === undefined || isFloat(output.elementType)
+    if (before?.producer?.graph === graph && couldBeFloat) found.set(output.name, before)
   }
   return found
 }
