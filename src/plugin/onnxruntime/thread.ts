@@ -1,23 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import type { Tensor } from '../../graph/index.ts'
 import type { ExternalFile, OptimizationLevel, Reply, Request, RequestBody } from './protocol.ts'
-import { fromFeeds, toFeeds } from './wire.ts'
-
-/**
- * What stopped a model: `refused` is an error that the runtime reported, and it goes on; after `crashed` (an abort in wasm, an exit of
- * the thread) and `timed-out` the thread is gone with all its sessions, and the next call starts another.
- */
-export type RuntimeErrorCode = 'refused' | 'crashed' | 'timed-out'
-
-export class RuntimeError extends Error {
-  override readonly name = 'RuntimeError'
-  readonly code: RuntimeErrorCode
-
-  constructor(code: RuntimeErrorCode, message: string) {
-    super(message)
-    this.code = code
-  }
-}
+import { RuntimeError } from './runtime-error.ts'
+import { fromFeeds, joined, toFeeds } from './wire.ts'
 
 /** A model's bytes, and the files of weights beside it. */
 export interface ModelBytes {
@@ -144,20 +129,8 @@ export class RuntimeThread {
   }
 }
 
-/** One new buffer that can be handed over without a further copy. */
-function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0))
-  let offset = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, offset)
-    offset += chunk.byteLength
-  }
-  return whole
-}
-
 const unexpected = (): RuntimeError => new RuntimeError('crashed', 'The thread gave no answer.')
 
-/** A missing peer dependency is the reader's to mend, so it is said plainly. */
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

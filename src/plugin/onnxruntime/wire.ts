@@ -26,3 +26,14 @@ const own = (bytes: Uint8Array): Uint8Array => (bytes.byteLength === bytes.buffe
 const decoder = new TextDecoder()
 
 const strings = (tensor: Tensor): string[] => (tensor.proto?.stringData ?? []).map((bytes) => decoder.decode(bytes))
+
+/** One new buffer that can be handed over without a further copy. */
+export function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0))
+  let offset = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, offset)
+    offset += chunk.byteLength
+  }
+  return whole
+}

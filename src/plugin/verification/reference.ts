@@ -1,6 +1,7 @@
 import { clone, type Graph, inlineFunctions, isFloat, type Model, ModelError, Tensor } from '../../graph/index.ts'
 import type { ExternalFile, OptimizationLevel } from '../onnxruntime/protocol.ts'
-import { type ModelBytes, RuntimeError, type RuntimeSession, type RuntimeThread } from '../onnxruntime/thread.ts'
+import { RuntimeError } from '../onnxruntime/runtime-error.ts'
+import type { ModelBytes, RuntimeSession, RuntimeThread } from '../onnxruntime/thread.ts'
 import { compare, type Difference, largestMagnitude } from './compare.ts'
 import { type InputRole, inputRole } from './input-role.ts'
 import { type InputSizes, inputSizes } from './input-sizes.ts'
