@@ -302,12 +302,11 @@ const plain = await ask('ort.wasm.bundle.min.mjs', 'wasm', models)
 await browser.close()
 server.close()
 
-/** Types by operator and version; only what can run at all on either. */
+/** Types by operator and version, for the operators of which any version runs. */
 const table = new Map()
 probes.forEach(({ op, since, type }, index) => {
   const onGpu = gpu[index] === ''
   const onCpu = jspi[index] === '' && plain[index] === ''
-  if (!onGpu && !onCpu) return
   const versions = table.get(op) ?? new Map()
   const { webgpu = [], wasm = [] } = versions.get(since) ?? {}
   if (onGpu && !webgpu.includes(type)) webgpu.push(type)

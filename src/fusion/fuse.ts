@@ -6,13 +6,17 @@ import type { Fusion } from './define-fusion.ts'
 import { lintResult, type NearMiss, removeUnusedInitializers, runFusions, type Step } from './driver.ts'
 import { FusionError } from './errors.ts'
 import { fusions } from './fusions.ts'
+import { lowerOpset } from './opset/lower-opset.ts'
+import { raiseOpset } from './opset/raise-opset.ts'
 
-/** Names in reports of the two clean-ups that are no rewrite of a node. */
+/** Names in reports of what is done to the model as a whole. */
 const inlining = 'inline-function'
+const raising = 'raise-opset'
+const lowering = 'lower-opset'
 const unusedInitializer = 'unused-initializer'
 
 /** What only spells a model in another way: alone it gains nothing, since the runtime does it too. */
-const spellings: ReadonlySet<string> = new Set([inlining, constantNode.name])
+const spellings: ReadonlySet<string> = new Set([inlining, raising, constantNode.name])
 
 export interface FuseOptions {
   /** The only fusions to apply, by name. */
@@ -45,7 +49,13 @@ export interface FusionReport {
 }
 
 /** The names of the project's own fusions, in the order in which they are tried. */
-export const fusionNames: readonly string[] = [inlining, ...fusions().map(({ name }) => name), unusedInitializer]
+export const fusionNames: readonly string[] = [
+  inlining,
+  raising,
+  lowering,
+  ...fusions().map(({ name }) => name),
+  unusedInitializer,
+]
 
 /**
  * Rewrites a model into one that computes the same with less. Pure: the argument is never changed, and the same input gives the same
@@ -73,6 +83,16 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
     if (times > 0) counts[name] = (counts[name] ?? 0) + times
   }
   if (wanted(inlining)) count(inlining, inlineFunctions(copy))
+  const opsetMisses: NearMiss[] = []
+  const moveOpset = (name: string, move: (model: Model) => string | undefined): void => {
+    if (!wanted(name)) return
+    const from = copy.opset
+    const reason = move(copy)
+    if (reason !== undefined) opsetMisses.push({ fusion: name, node: copy.graph.name, reason })
+    if (copy.opset !== from) count(name, 1)
+  }
+  moveOpset(raising, (raised) => raiseOpset(raised, 17, inferredContext(raised)))
+  if (options.target !== 'onnx') moveOpset(lowering, lowerOpset)
   const { steps, nearMisses } = runFusions(
     copy,
     [...fusions(), ...more].filter(({ name }) => wanted(name)),
@@ -81,14 +101,15 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
   )
   for (const { fusion } of steps) count(fusion, 1)
   if (wanted(unusedInitializer)) count(unusedInitializer, removeUnusedInitializers(copy))
-  if (pinned === model && Object.keys(counts).every((name) => spellings.has(name))) return unchanged(nearMisses)
+  if (pinned === model && Object.keys(counts).every((name) => spellings.has(name)))
+    return unchanged([...opsetMisses, ...nearMisses])
   lintResult(copy)
   return {
     model: copy,
     report: {
       nodes: { before, after: countNodes(copy.graph) },
       fusions: counts,
-      nearMisses,
+      nearMisses: [...opsetMisses, ...nearMisses],
       rewrites: steps.length,
       steps,
     },

@@ -1,0 +1,47 @@
+import { GraphBuilder, type Model, type Node } from '../../graph/index.ts'
+import type { FusionContext } from '../context.ts'
+import { changes, type NewerForm } from './newer-form.ts'
+
+/**
+ * Brings a model to a newer operator set of the ONNX standard, so that a fusion meets one form of each operator and may use the newer ones.
+ * All or nothing: gives the reason, and leaves the model alone, where a node has no form of the same meaning there. Operator sets before 7
+ * broadcast in another way and are left as they are. `to` is at most 17: what changed since is not covered.
+ */
+export function raiseOpset(model: Model, to: 13 | 17, context: FusionContext): string | undefined {
+  const from = model.opset
+  if (from < 7) return `opset ${from} broadcasts in another way`
+  if (from >= to) return undefined
+  if (model.functions.length > 0) return 'its functions have an operator set of their own'
+  const forms = new Map<Node, NewerForm>()
+  for (const node of model.graph.walk()) {
+    if (node.domain !== '') continue
+    const change = changes[node.op]?.find(({ opset }) => opset > from && opset <= to)
+    if (change === undefined) continue
+    const form = change.convert(node, context)
+    if (typeof form === 'string') return `${node} keeps opset ${from}: ${form}`
+    forms.set(node, form)
+  }
+  for (const [node, form] of forms) rewrite(node, form)
+  model.opsets.set('', to)
+  model.markChanged()
+  return undefined
+}
+
+/** Puts the new form in the node's place; values keep their names. */
+function rewrite(node: Node, { op = node.op, inputs, attributes }: NewerForm): void {
+  const { graph } = node
+  const replaced = new GraphBuilder(graph, node).node(op, inputs, attributes, {
+    like: node,
+    outputs: node.outputs.length,
+    types: node.outputs.map((output) => output?.type),
+  })
+  node.outputs.forEach((output, index) => {
+    const result = replaced.outputs[index]
+    if (output === undefined || result === undefined) return
+    const { name } = output
+    graph.replaceAllUsesWith(output, result)
+    output.name = graph.model.freshName(name)
+    result.name = name
+  })
+  graph.eraseNode(node)
+}
