@@ -196,7 +196,7 @@ export const remainder =
   (fmod: boolean): ElementFunction =>
   ([a = 0, b = 0]) => {
     if (typeof a === 'number' && typeof b === 'number') {
-      if (b === 0) return undefined
+      if (b === 0 || !isSafe(a) || !isSafe(b)) return undefined
       return fmod ? a % b : a - b * Math.floor(a / b)
     }
     if (fmod && !(lowerBound(a) >= 0 && lowerBound(b) >= 0)) return undefined

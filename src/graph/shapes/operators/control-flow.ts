@@ -1,7 +1,7 @@
 /** If, Loop and Scan: what their nested graphs compute, whichever branch runs and however often. */
 import type { Graph } from '../../graph.ts'
 import { anonymousCount, type Dim, equalDims, lowerBound, maximum, newestSymbol, unknownDim } from '../expression.ts'
-import { axisOf, type Call, type Operator, type OperatorTable, unify } from '../operator.ts'
+import { axisOf, type Call, type Operator, type OperatorTable, unify, withUnknown } from '../operator.ts'
 import type { TensorShape } from '../tensor-facts.ts'
 
 const graphOf = (call: Call, name: string): Graph | undefined => call.node.attributes.get(name)?.graphs[0]
@@ -36,15 +36,27 @@ function commonShape(a: readonly Dim[] | undefined, b: readonly Dim[] | undefine
   return a.map((dim, index) => (equalDims(dim, b[index] ?? dim) ? dim : unknownDim()))
 }
 
-const sameShapes = (a: readonly Dim[] | undefined, b: readonly Dim[] | undefined): boolean =>
-  a === b || (a?.length === b?.length && a?.every((dim, index) => equalDims(dim, b?.[index] ?? dim)) === true)
+/** A state variable on its way through the steps: `open` are the axes whose sizes change, or may. */
+interface State {
+  readonly elementType: TensorShape['elementType']
+  readonly shape: readonly Dim[] | undefined
+  readonly open: ReadonlySet<number>
+}
 
-/** Each pass widens at least one dim; more passes than this are given up. */
-const mostPasses = 8
+/** The state with the axes opened in which a step's result differs; the state itself where none does. */
+function widened(state: State, result: readonly Dim[] | undefined): State {
+  const { elementType, shape, open } = state
+  if (shape === undefined) return state
+  if (result?.length !== shape.length) return { elementType, shape: undefined, open }
+  const changed = shape.flatMap((dim, axis) => (open.has(axis) || equalDims(dim, result[axis] ?? dim) ? [] : [axis]))
+  if (changed.length === 0) return state
+  const nowOpen = new Set([...open, ...changed])
+  return { elementType, shape: withUnknown(shape, nowOpen), open: nowOpen }
+}
 
 /**
- * Infers the body until the state variables have the shapes they came in with, widening what changes from step to step, and gives the
- * outputs of the body. `bind` says what the body's inputs are, given the states.
+ * Infers the body until the state variables have the shapes they came in with, opening the axes that change from step to step, and gives
+ * the outputs of the body. `bind` says what the body's inputs are, given the states.
  */
 function untilStable(
   call: Call,
@@ -53,20 +65,15 @@ function untilStable(
   facts: { firstState: number; certain: boolean; bind: (states: readonly (TensorShape | undefined)[]) => void },
 ): { states: readonly (TensorShape | undefined)[]; outputs: readonly (TensorShape | undefined)[] } {
   // The elements change from step to step; so may the shapes.
-  let states = initial.map((state) => state && { elementType: state.elementType, shape: state.shape })
-  for (let pass = 0; ; pass++) {
+  let states = initial.map(
+    (state): State | undefined => state && { elementType: state.elementType, shape: state.shape, open: new Set() },
+  )
+  for (;;) {
     facts.bind(states)
     call.surroundings.inferGraph(body, facts.certain)
     const outputs = outputsOf(call, body)
-    const next = states.map((state, index) => {
-      const shape = outputs[facts.firstState + index]?.shape
-      if (state === undefined || sameShapes(state.shape, shape)) return state
-      const widened = pass < mostPasses ? commonShape(state.shape, shape) : undefined
-      return { elementType: state.elementType, shape: widened }
-    })
-    if (next.every((state, index) => state === states[index] || sameShapes(state?.shape, states[index]?.shape))) {
-      return { states, outputs }
-    }
+    const next = states.map((state, index) => state && widened(state, outputs[facts.firstState + index]?.shape))
+    if (next.every((state, index) => state === states[index])) return { states, outputs }
     states = next
   }
 }

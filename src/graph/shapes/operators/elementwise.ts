@@ -80,8 +80,10 @@ const typeNames: Readonly<Record<string, ElementType>> = {
 
 const dropout: Operator = (call) => {
   const [data] = call.inputs
+  // A training run drops elements.
+  const keeps = call.opset >= 7 && (!call.has(2) || call.number(2) === 0)
   const mask = call.node.domain === '' && call.opset < 10 ? data?.elementType : 'bool'
-  return [data, { elementType: mask, shape: data?.shape }]
+  return [keeps ? data : sameAsFirst(call), { elementType: mask, shape: data?.shape }].flat()
 }
 
 const names = (text: string): string[] => text.trim().split(/\s+/)
