@@ -160,7 +160,10 @@ export const elementFunctions = {
     return isSafe(a) && isSafe(b) ? exactDivide(a, b) : undefined
   },
   Neg: ([a = 0]) => multiply(a, -1),
-  Abs: ([a = 0]) => (typeof a === 'number' ? Math.abs(a) : lowerBound(a) >= 0 ? a : undefined),
+  Abs: ([a = 0]) => {
+    if (typeof a === 'number') return Math.abs(a)
+    return lowerBound(a) >= 0 ? a : upperBound(a) <= 0 ? multiply(a, -1) : undefined
+  },
   Floor: rounding(Math.floor),
   Ceil: rounding(Math.ceil),
   Round: rounding(roundHalfToEven),

@@ -112,10 +112,12 @@ function transposedSpatial(call: Call, spatial: readonly Dim[], kernel: readonly
   const extra = listOf(node.ints('output_padding'), spatial.length, 0)
   return spatial.map((size, axis) => {
     const stride = strides[axis] ?? 1
-    if (autoPad === 'SAME_UPPER' || autoPad === 'SAME_LOWER') return multiply(size, stride)
-    const padding = autoPad === 'VALID' ? 0 : (pads[axis] ?? 0) + (pads[axis + spatial.length] ?? 0)
     const reach = extent(kernel[axis] ?? 1, dilations[axis] ?? 1)
-    return add(add(multiply(subtract(size, 1), stride), reach), (extra[axis] ?? 0) - padding)
+    const full = add(add(multiply(subtract(size, 1), stride), reach), extra[axis] ?? 0)
+    // Padding is never negative: a kernel smaller than its stride gives less.
+    if (autoPad === 'SAME_UPPER' || autoPad === 'SAME_LOWER') return minimum(full, multiply(size, stride))
+    const padding = autoPad === 'VALID' ? 0 : (pads[axis] ?? 0) + (pads[axis + spatial.length] ?? 0)
+    return subtract(full, padding)
   })
 }
 

@@ -49,6 +49,9 @@ function rangesOf(call: Call, rank: number): readonly Range[] | undefined {
   })
 }
 
+/** The greatest int32 and int64 mean "to the end" in either direction. */
+const isWholeEnd = (end: Dim): boolean => end === 2 ** 31 - 1 || end === 2 ** 63
+
 /** A start or end counted from the front and held between `low` and `high`; undefined when its sign is open. */
 function place(index: Dim, size: Dim, low: number, high: Dim): Dim | undefined {
   if (typeof index === 'number' && index >= beyondAnySize) return high
@@ -68,7 +71,7 @@ function slicedSize(size: Dim, range: Range): Dim {
   if (size === 0) return 0
   if (step === undefined) return unknownDim()
   const first = sliceStart(range, size)
-  const last = step > 0 ? place(end, size, 0, size) : place(end, size, -1, subtract(size, 1))
+  const last = step > 0 ? place(end, size, 0, size) : isWholeEnd(end) ? -1 : place(end, size, -1, subtract(size, 1))
   if (first === undefined || last === undefined) return unknownDim()
   if (step === 1 && first === 0 && equalDims(last, size)) return size
   return maximum(step > 0 ? ceilDivide(subtract(last, first), step) : ceilDivide(subtract(first, last), -step), 0)
