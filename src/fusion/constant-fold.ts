@@ -110,7 +110,8 @@ function foldedValue(value: Value, evaluate: NonNullable<FusionContext['evaluate
   const { producer } = value
   if (producer === undefined) return 'it is computed by no node'
   try {
-    return evaluate(concatenate(encode(modelOf(value, producer)).chunks), value.name)
+    const outputs = evaluate(concatenate(encode(modelOf(value, producer)).chunks), {})
+    return outputs[value.name] ?? `the runtime gave no "${value}"`
   } catch (error) {
     return `the runtime cannot compute "${value}": ${error instanceof Error ? error.message : String(error)}`
   }

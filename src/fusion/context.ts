@@ -17,12 +17,12 @@ export interface FusionContext {
   /** The elements of a small integer tensor, where they follow from the shapes; undefined otherwise. */
   data(value: Value): readonly Dim[] | undefined
   readonly target: Target
-  /** Computes one output of a model without inputs; undefined where no runtime is at hand. Throws when the runtime cannot. */
+  /** Runs a model; undefined where no runtime is at hand. Throws when the runtime cannot. */
   readonly evaluate: Evaluate | undefined
 }
 
-/** Runs a model that has no inputs and gives its one output. The core stays pure: who calls `fuse` brings the runtime. */
-export type Evaluate = (model: Uint8Array, output: string) => Tensor
+/** Runs a model and gives its outputs by name. The core stays pure: who calls `fuse` brings the runtime. */
+export type Evaluate = (model: Uint8Array, feeds: Readonly<Record<string, Tensor>>) => Record<string, Tensor>
 
 export const sameDim = (a: Dim | undefined, b: Dim | undefined): boolean =>
   a !== undefined && b !== undefined && (a === b || String(a) === String(b))

@@ -9,7 +9,7 @@ export interface NewerForm {
 }
 
 /** How an operator's form changed in an opset: the same node in the new form, or the reason why it has none. */
-interface Change {
+export interface Change {
   opset: number
   convert(node: Node, context: FusionContext): NewerForm | string
 }

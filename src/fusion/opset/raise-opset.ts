@@ -1,6 +1,6 @@
 import { GraphBuilder, type Model, type Node } from '../../graph/index.ts'
 import type { FusionContext } from '../context.ts'
-import { changes, type NewerForm } from './newer-form.ts'
+import { type Change, changes, type NewerForm } from './newer-form.ts'
 
 /**
  * Brings a model to a newer operator set of the ONNX standard, so that a fusion meets one form of each operator and may use the newer ones.
@@ -12,16 +12,20 @@ export function raiseOpset(model: Model, to: 13 | 17, context: FusionContext): s
   if (from < 7) return `opset ${from} broadcasts in another way`
   if (from >= to) return undefined
   if (model.functions.length > 0) return 'its functions have an operator set of their own'
-  const forms = new Map<Node, NewerForm>()
+  const changed = new Map<Node, Change>()
   for (const node of model.graph.walk()) {
     if (node.domain !== '') continue
     const change = changes[node.op]?.find(({ opset }) => opset > from && opset <= to)
     if (change === undefined) continue
     const form = change.convert(node, context)
     if (typeof form === 'string') return `${node} keeps opset ${from}: ${form}`
-    forms.set(node, form)
+    changed.set(node, change)
   }
-  for (const [node, form] of forms) rewrite(node, form)
+  for (const [node, change] of changed) {
+    // Asked again, since the nodes before it have been replaced.
+    const form = change.convert(node, context)
+    if (typeof form !== 'string') rewrite(node, form)
+  }
   model.opsets.set('', to)
   model.markChanged()
   return undefined

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest'
+import { fuseAndCompare } from '../../../test/support/fuse-and-compare.ts'
+import { buildModel, clone, type ElementType, type GraphBuilder, type Value } from '../../graph/index.ts'
+import { lowerOpset } from './lower-opset.ts'
+
+const build = (opset: number, body: (g: GraphBuilder, x: Value) => Value, type: ElementType = 'float32') =>
+  buildModel((g) => g.output('y', body(g, g.input('x', type, [1, 3, 8, 8]))), { opset, irVersion: 10 })
+
+const reason = (...parameters: Parameters<typeof build>): string | undefined => {
+  const copy = clone(build(...parameters))
+  const why = lowerOpset(copy)
+  expect(copy.opset).toBe(parameters[0])
+  return why
+}
+
+const maxPool = (g: GraphBuilder, x: Value) => g.op('MaxPool', [x], { kernel_shape: [2, 2] })
+
+describe('lower-opset', () => {
+  it('reads a model under opset 21 where its operators have WebGPU kernels there only', async () => {
+    for (const opset of [22, 23, 24]) {
+      const { model, ops } = await fuseAndCompare(
+        build(opset, (g, x) => g.op('Sin', [maxPool(g, x)])),
+        { only: ['lower-opset'] },
+      )
+      expect(model.opset).toBe(21)
+      expect(ops).toEqual(['MaxPool', 'Sin'])
+    }
+  })
+
+  it('leaves a model that gains nothing, or is to stay within the standard', async () => {
+    expect(reason(22, (g, x) => g.op('Relu', [x]))).toBe(undefined)
+    const { model } = await fuseAndCompare(build(22, maxPool), { only: ['lower-opset'], target: 'onnx' })
+    expect(model.opset).toBe(22)
+  })
+
+  it('leaves operators, attributes and types that opset 21 has not', () => {
+    expect(reason(24, (g, x) => g.op('Swish', [maxPool(g, x)]))).toMatch(/Swish/)
+    expect(reason(24, (g, x) => g.op('Cast', [maxPool(g, x)], { to: 1, round_mode: 'up' }))).toMatch(/round_mode/)
+    expect(reason(22, maxPool, 'bfloat16')).toMatch(/bfloat16/)
+  })
+
+  it('leaves a pool that rounds its size up, which opset 22 corrected', () => {
+    expect(reason(22, (g, x) => g.op('MaxPool', [x], { kernel_shape: [2, 2], ceil_mode: 1 }))).toMatch(/ceil_mode/)
+  })
+})

@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest'
+import { fuseAndCompare } from '../../../test/support/fuse-and-compare.ts'
+import { Random } from '../../../test/support/run-model.ts'
+import { buildModel, clone, type GraphBuilder, type Value } from '../../graph/index.ts'
+import { inferredContext } from '../context.ts'
+import { raiseOpset } from './raise-opset.ts'
+
+const random = new Random(5)
+
+/** Builds under an old opset; the Identity at the end gives the model something to gain, so that it comes out raised. */
+const raised = async (opset: number, build: (g: GraphBuilder, x: Value) => Value, dims = [2, 3, 4, 4]) => {
+  const model = buildModel((g) => g.output('y', g.op('Identity', [build(g, g.input('x', 'float32', dims))])), { opset })
+  const { model: fused, ops } = await fuseAndCompare(model, { only: ['raise-opset', 'identity'] })
+  expect(fused.opset).toBe(17)
+  return ops
+}
+
+/** Why a model stays under its opset. */
+const reason = (opset: number, build: (g: GraphBuilder, x: Value) => Value, dims?: (number | string)[]) => {
+  const model = buildModel((g) => g.output('y', build(g, g.input('x', 'float32', dims))), { opset })
+  const copy = clone(model)
+  const why = raiseOpset(copy, 17, inferredContext(copy))
+  expect(copy.opset).toBe(opset)
+  return why
+}
+
+describe('raise-opset gives the form of opset 17 to', () => {
+  it('Clip with its bounds, or with one of them', async () => {
+    expect(await raised(9, (g, x) => g.op('Clip', [x], { min: -0.5, max: 0.5 }))).toEqual(['Clip'])
+    expect(await raised(7, (g, x) => g.op('Clip', [x], { min: 0 }))).toEqual(['Clip'])
+    expect(await raised(10, (g, x) => g.op('Clip', [x], { max: 0 }))).toEqual(['Clip'])
+  })
+
+  it('Pad in every mode', async () => {
+    for (const mode of ['constant', 'reflect', 'edge']) {
+      await raised(8, (g, x) => g.op('Pad', [x], { pads: [0, 0, 1, 2, 0, 0, 3, 1], mode, value: 0.5 }))
+    }
+  })
+
+  it('Slice with and without axes, from both ends', async () => {
+    await raised(9, (g, x) => g.op('Slice', [x], { starts: [1, 0], ends: [3, 2 ** 31 - 1], axes: [3, 1] }))
+    await raised(7, (g, x) => g.op('Slice', [x], { starts: [0, 1], ends: [2, -1] }))
+  })
+
+  it('Squeeze, Unsqueeze, ReduceSum and Split', async () => {
+    await raised(11, (g, x) => g.op('Squeeze', [g.op('Unsqueeze', [x], { axes: [0, 2] })], { axes: [0] }))
+    await raised(11, (g, x) => g.op('Squeeze', [g.op('Unsqueeze', [x], { axes: [1] })]))
+    await raised(9, (g, x) => g.op('ReduceSum', [x], { axes: [1, 2], keepdims: 0 }))
+    await raised(9, (g, x) => g.op('ReduceSum', [x], {}))
+    await raised(11, (g, x) => {
+      const [first, second] = g.node('Split', [x], { axis: 3, split: [1, 3] }, { outputs: 2 }).outputs
+      return g.op('Concat', [second, first], { axis: 3 })
+    })
+    await raised(8, (g, x) => {
+      const [first, second] = g.node('Split', [x], { axis: 2 }, { outputs: 2 }).outputs
+      return g.op('Mul', [first, second])
+    })
+  })
+
+  it('Softmax, LogSoftmax and Hardmax over the last axis', async () => {
+    await raised(11, (g, x) => g.op('Softmax', [x], { axis: 3 }))
+    await raised(9, (g, x) => g.op('LogSoftmax', [x]), [3, 5])
+    await raised(9, (g, x) => g.op('Hardmax', [x], { axis: 2 }), [2, 3, 5])
+  })
+
+  it('Upsample and Resize, which mapped coordinates in their own way', async () => {
+    const scales = [1, 1, 2, 2]
+    for (const mode of ['nearest', 'linear']) {
+      await raised(7, (g, x) => g.op('Upsample', [x], { mode, scales }))
+      await raised(9, (g, x) => g.op('Upsample', [x, scales], { mode }))
+      await raised(10, (g, x) => g.op('Resize', [x, [1, 1, 1.5, 3]], { mode }))
+    }
+  })
+
+  it('TopK, BatchNormalization, Dropout and Scatter', async () => {
+    await raised(9, (g, x) => g.node('TopK', [x], { k: 2, axis: 1 }, { outputs: 2 }).output)
+    const parameter = () => random.tensor([3], 'float32', [0.5, 2])
+    await raised(7, (g, x) =>
+      g.op('BatchNormalization', [x, parameter(), parameter(), parameter(), parameter()], { spatial: 1 }),
+    )
+    await raised(7, (g, x) => g.op('Dropout', [x], { ratio: 0.3 }))
+    await raised(9, (g, x) =>
+      g.op(
+        'Scatter',
+        [x, g.constant([0, 1], { dims: [1, 1, 1, 2], type: 'int64' }), g.constant([5, 6], { dims: [1, 1, 1, 2] })],
+        {
+          axis: 3,
+        },
+      ),
+    )
+  })
+
+  it('nodes of nested graphs', async () => {
+    const ops = await raised(9, (g, x) => {
+      const branch = (min: number) =>
+        g.subgraph((inner) => inner.output(`y_${min}`, inner.op('Clip', [x], { min, max: 1 })))
+      const condition = g.constant([1], { dims: [], type: 'bool' })
+      return g.op('If', [condition], { then_branch: branch(0), else_branch: branch(-1) })
+    })
+    expect(ops).toEqual(['If'])
+  })
+})
+
+describe('raise-opset leaves a model', () => {
+  it('whose softmax normalises over several axes together', () => {
+    expect(reason(11, (g, x) => g.op('Softmax', [x], { axis: 1 }), ['n', 3, 4, 4])).toMatch(/axes 1 to 3 together/)
+    expect(reason(11, (g, x) => g.op('Softmax', [x], { axis: 1 }))).toMatch(/rank .* is unknown/)
+  })
+
+  it('whose batch norm has statistics for every pixel, or trains', () => {
+    const parameters = () => [1, 2, 3, 4].map(() => random.tensor([3], 'float32', [0.5, 2]))
+    expect(reason(7, (g, x) => g.op('BatchNormalization', [x, ...parameters()], { spatial: 0 }))).toMatch(/spatial = 0/)
+    expect(reason(9, (g, x) => g.node('BatchNormalization', [x, ...parameters()], {}, { outputs: 5 }).output)).toMatch(
+      /training/,
+    )
+  })
+
+  it('which resizes in a way that is gone', () => {
+    expect(
+      reason(11, (g, x) =>
+        g.op('Resize', [x, [], [1, 1, 2, 2]], { coordinate_transformation_mode: 'tf_half_pixel_for_nn' }),
+      ),
+    ).toMatch(/tf_half_pixel_for_nn/)
+  })
+
+  it('of an opset before 7', () => {
+    expect(reason(6, (g, x) => g.op('Relu', [x]))).toMatch(/broadcasts in another way/)
+  })
+
+  it('which gains nothing by it', async () => {
+    const model = buildModel((g) => g.output('y', g.op('Clip', [g.input('x', 'float32', [4])], { min: 0 })), {
+      opset: 9,
+    })
+    const { model: fused } = await fuseAndCompare(model, { only: ['raise-opset'] })
+    expect(fused.opset).toBe(9)
+  })
+})
