@@ -1,0 +1,46 @@
+/** Pixels of an input of the classifier. */
+export const lineWidth = 192
+export const lineHeight = 48
+
+/** Draws a line of black text on white, as large as it fits; upside down if wanted. */
+export const drawTextLine = (canvas: HTMLCanvasElement, text: string, { rotated }: { rotated: boolean }): void => {
+  canvas.width = lineWidth
+  canvas.height = lineHeight
+  const context = contextOf(canvas)
+  context.fillStyle = 'white'
+  context.fillRect(0, 0, lineWidth, lineHeight)
+  if (rotated) {
+    context.translate(lineWidth, lineHeight)
+    context.rotate(Math.PI)
+  }
+  context.fillStyle = 'black'
+  context.textBaseline = 'middle'
+  const font = (size: number) => `${size}px "Open Sans", Arial, "Liberation Sans", sans-serif`
+  context.font = font(lineHeight * 0.75)
+  const margin = 4
+  const scale = Math.min(1, (lineWidth - 2 * margin) / Math.max(context.measureText(text).width, 1))
+  context.font = font(lineHeight * 0.75 * scale)
+  context.fillText(text, margin, lineHeight / 2)
+}
+
+/** The images of some canvases as the classifier takes them: float32 [images, blue–green–red, height, width] from −1 to 1. */
+export const classifierInput = (canvases: readonly HTMLCanvasElement[]): Float32Array => {
+  const plane = lineWidth * lineHeight
+  const input = new Float32Array(canvases.length * 3 * plane)
+  for (const [image, canvas] of canvases.entries()) {
+    const { data } = contextOf(canvas).getImageData(0, 0, lineWidth, lineHeight)
+    for (let pixel = 0; pixel < plane; pixel++) {
+      for (let channel = 0; channel < 3; channel++) {
+        const level = data[pixel * 4 + (2 - channel)] ?? 0
+        input[(image * 3 + channel) * plane + pixel] = level / 127.5 - 1
+      }
+    }
+  }
+  return input
+}
+
+const contextOf = (canvas: HTMLCanvasElement): CanvasRenderingContext2D => {
+  const context = canvas.getContext('2d', { willReadFrequently: true })
+  if (!context) throw new TypeError('This browser gives no 2d context.')
+  return context
+}
