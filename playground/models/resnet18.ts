@@ -1,4 +1,4 @@
-import { buildModel, type Model, type Value } from 'unplugin-onnx'
+import { buildModel, type Model, tensorType, type Value } from 'unplugin-onnx'
 import { layersOf } from './layers.ts'
 import { seededRandom } from './seeded-random.ts'
 
@@ -43,7 +43,9 @@ export const resnet18 = (): Model =>
 
       x = graph.op('GlobalAveragePool', [x], {}, { name: '/avgpool/GlobalAveragePool' })
       x = graph.op('Flatten', [x], { axis: 1 }, { name: '/Flatten' })
-      graph.output('logits', linear('fc', x, channels, 1000))
+      const logits = linear('fc', x, channels, 1000)
+      logits.type = tensorType('float32', ['batch', 1000])
+      graph.output('logits', logits)
     },
     { name: 'resnet18' },
   )

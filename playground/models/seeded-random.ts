@@ -21,7 +21,6 @@ export const seededRandom = (seed: number): SeededRandom => {
   return {
     uniform: (low, high) => low + (high - low) * unit(),
     normal: (standardDeviation) => standardDeviation * normal(),
-    fill: (dims, next) =>
-      Float32Array.from({ length: dims.reduce((product, size) => product * size, 1) }, next),
+    fill: (dims, next) => Float32Array.from({ length: dims.reduce((product, size) => product * size, 1) }, next),
   }
 }

@@ -1,4 +1,4 @@
-import { buildModel, type Model } from 'unplugin-onnx'
+import { buildModel, type Model, tensorType } from 'unplugin-onnx'
 import { layersOf } from './layers.ts'
 import { seededRandom } from './seeded-random.ts'
 
@@ -16,7 +16,9 @@ export const tutorialModel = (): Model =>
       x = batchNorm2d('bn1', conv2d('conv1', x, conv), 1)
       x = conv2d('conv2', x, conv)
       x = conv2d('nested.1', batchNorm2d('nested.0', x, 1), conv)
-      graph.output('y', batchNorm2d('wrapped.mod', x, 1))
+      x = batchNorm2d('wrapped.mod', x, 1)
+      x.type = tensorType('float32', ['batch', 1, 1, 1])
+      graph.output('y', x)
     },
     { name: 'M' },
   )

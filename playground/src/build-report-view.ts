@@ -1,4 +1,4 @@
-import type { ModelReport } from 'unplugin-onnx'
+import type { ModelReport } from 'unplugin-onnx/runtime'
 import { element } from './element.ts'
 import { bytes, error } from './format.ts'
 

@@ -1,4 +1,4 @@
-import { type BenchmarkResult, benchmark, variants } from './benchmark.ts'
+import { type BenchmarkResult, benchmark, type Variant, variants } from './benchmark.ts'
 import { buildReportView } from './build-report-view.ts'
 import { byId, element } from './element.ts'
 import { type Environment, findEnvironment } from './environment.ts'
@@ -38,7 +38,14 @@ const modelCard = ({ id, title, about, report }: PlaygroundModel, index: number)
   input.checked = index === 0
   const { nodes } = report
   const figures = `${nodes.before} → ${nodes.after} nodes, ${bytes(report.bytes.after)}`
-  return element('label', { class: 'model' }, input, element('strong', {}, title), element('span', {}, about), element('span', {}, figures))
+  return element(
+    'label',
+    { class: 'model' },
+    input,
+    element('strong', {}, title),
+    element('span', {}, about),
+    element('span', {}, figures),
+  )
 }
 
 const showEnvironment = (environment: Environment) => {
@@ -135,17 +142,22 @@ const runBenchmark = async (signal: AbortSignal) => {
   const result = await benchmark({
     load: model.load(dims),
     loadOptions,
+    loadFirst,
     runs,
     warmUps,
     signal,
     onStep,
   })
+  loadFirst = loadFirst === 'fused' ? 'original' : 'fused'
   results.replaceChildren(...resultsView(result))
   if (model.id === 'text-angle-classifier') showReading(result)
   const ran = result.executionProvider === 'webgpu' ? 'WebGPU' : 'wasm'
   const instead = result.fallbackReason ? ` instead of WebGPU (${result.fallbackReason})` : ''
   step.textContent = `Ran on ${ran}${instead}. onnxruntime-web started in ${milliseconds(startTime)}.`
 }
+
+/** They take turns. */
+let loadFirst: Variant = 'original'
 
 let running: AbortController | undefined
 

@@ -1,12 +1,11 @@
-import type { ModelReport } from 'unplugin-onnx'
-import type { Feeds, Model, Results, Signature } from 'unplugin-onnx/runtime'
-import resnet18 from '../models/resnet18.onnx?onnx'
+import type { Feeds, Model, ModelReport, Results, Session, Signature } from 'unplugin-onnx/runtime'
 import resnet18Fused from '../models/resnet18.onnx?fused'
-import textAngle from '../models/text-angle-classifier.onnx?onnx'
+import resnet18 from '../models/resnet18.onnx?onnx'
 import textAngleFused from '../models/text-angle-classifier.onnx?fused'
-import tutorial from '../models/tutorial.onnx?onnx'
+import textAngle from '../models/text-angle-classifier.onnx?onnx'
 import tutorialFused from '../models/tutorial.onnx?fused'
-import type { Load, Outputs, Variant } from './benchmark.ts'
+import tutorial from '../models/tutorial.onnx?onnx'
+import type { Load, Outputs, Runnable, Variant } from './benchmark.ts'
 import { classifierInput, lineHeight, lineWidth } from './text-line.ts'
 
 /** A model that the page can run. */
@@ -33,20 +32,25 @@ export interface Size {
 /** The same model as it is and fused; `feeds` gives the inputs for a shape. */
 const loadBoth =
   <Inputs extends Signature<Inputs>, Outputs extends Signature<Outputs>>(
-    original: Model<Inputs, Outputs, ModelReport>,
-    fused: Model<Inputs, Outputs, ModelReport>,
+    original: Model<Inputs, Outputs>,
+    fused: Model<Inputs, Outputs>,
     feeds: (dims: readonly number[]) => Feeds<Inputs>,
   ): PlaygroundModel['load'] =>
   (dims) => {
     const inputs = feeds(dims)
     const load =
-      (model: Model<Inputs, Outputs, ModelReport>): Load =>
+      (model: Model<Inputs, Outputs>): Load =>
       async (options) => {
-        const { executionProvider, fallbackReason, run, dispose } = await model.load(options)
-        return { executionProvider, fallbackReason, dispose, run: async () => numbers(await run(inputs)) }
+        const session = await model.load(options)
+        return runnable(session, async () => numbers(await session.run(inputs)))
       }
     return { original: load(original), fused: load(fused) }
   }
+
+const runnable = (
+  { executionProvider, fallbackReason, dispose }: Pick<Session, 'executionProvider' | 'fallbackReason' | 'dispose'>,
+  run: Runnable['run'],
+): Runnable => ({ executionProvider, fallbackReason, run, dispose })
 
 const numbers = (results: Results<Signature>): Outputs =>
   Object.fromEntries(Object.entries(results).map(([name, { data }]) => [name, Float64Array.from(data, Number)]))
@@ -96,5 +100,5 @@ export const models: readonly PlaygroundModel[] = [
 /** The smallest model: loading it starts onnxruntime-web. */
 export const loadSmallest: Load = async (options) => {
   const session = await tutorialFused.load(options)
-  return { ...session, run: async () => numbers(await session.run({ x: new Float32Array(1) })) }
+  return runnable(session, async () => numbers(await session.run({ x: new Float32Array(1) })))
 }

@@ -11,8 +11,7 @@ export const ratioChart = (ratios: readonly number[]): SVGSVGElement => {
   const { min, median, max } = spread(ratios)
   const low = Math.min(min, 1) * 0.97
   const high = Math.max(max, 1) * 1.03
-  const y = (value: number) =>
-    frame.top + ((high - value) / (high - low)) * (height - frame.top - frame.bottom)
+  const y = (value: number) => frame.top + ((high - value) / (high - low)) * (height - frame.top - frame.bottom)
   const x = (index: number) => frame.left + ((index + 0.5) / ratios.length) * (width - frame.left - frame.right)
 
   const end = width - frame.right

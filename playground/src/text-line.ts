@@ -2,7 +2,7 @@
 export const lineWidth = 192
 export const lineHeight = 48
 
-/** Draws a line of black text on white, as large as it fits; upside down if wanted. */
+/** Draws a line of black text on white, cropped to its height and squeezed to the width as OCR does; upside down if wanted. */
 export const drawTextLine = (canvas: HTMLCanvasElement, text: string, { rotated }: { rotated: boolean }): void => {
   canvas.width = lineWidth
   canvas.height = lineHeight
@@ -14,13 +14,12 @@ export const drawTextLine = (canvas: HTMLCanvasElement, text: string, { rotated 
     context.rotate(Math.PI)
   }
   context.fillStyle = 'black'
-  context.textBaseline = 'middle'
-  const font = (size: number) => `${size}px "Open Sans", Arial, "Liberation Sans", sans-serif`
-  context.font = font(lineHeight * 0.75)
+  context.font = '36px "Open Sans", Arial, "Liberation Sans", sans-serif'
   const margin = 4
-  const scale = Math.min(1, (lineWidth - 2 * margin) / Math.max(context.measureText(text).width, 1))
-  context.font = font(lineHeight * 0.75 * scale)
-  context.fillText(text, margin, lineHeight / 2)
+  const squeeze = Math.min(1, (lineWidth - 2 * margin) / Math.max(context.measureText(text).width, 1))
+  context.translate(margin, 0)
+  context.scale(squeeze, 1)
+  context.fillText(text, 0, 36)
 }
 
 /** The images of some canvases as the classifier takes them: float32 [images, blue–green–red, height, width] from −1 to 1. */
