@@ -27,6 +27,10 @@ export type Evaluate = (model: Uint8Array, feeds: Readonly<Record<string, Tensor
 export const sameDim = (a: Dim | undefined, b: Dim | undefined): boolean =>
   a !== undefined && b !== undefined && (a === b || String(a) === String(b))
 
+/** Whether both are known, and the same for all sizes of their symbols. */
+export const sameShape = (a: readonly Dim[] | undefined, b: readonly Dim[] | undefined): boolean =>
+  a !== undefined && b !== undefined && a.length === b.length && a.every((dim, axis) => sameDim(dim, b[axis]))
+
 /** Knows what follows from the model's inputs: shapes are inferred when the first fusion asks, and for new nodes as they come. */
 export function inferredContext(model: Model, target: Target = 'web', evaluate?: Evaluate): FusionContext {
   let inferred: Shapes | undefined

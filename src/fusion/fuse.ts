@@ -4,7 +4,9 @@ import { constantNode } from './constant-node.ts'
 import { type Evaluate, inferredContext, type Target } from './context.ts'
 import type { Fusion } from './define-fusion.ts'
 import { lintResult, type NearMiss, removeUnusedInitializers, runFusions, type Step } from './driver.ts'
+import { mergeDuplicateInitializers } from './duplicate-initializer.ts'
 import { FusionError } from './errors.ts'
+import { explicitAttributes } from './explicit-attributes.ts'
 import { fusions } from './fusions.ts'
 import { lowerOpset } from './opset/lower-opset.ts'
 import { raiseOpset } from './opset/raise-opset.ts'
@@ -14,9 +16,10 @@ const inlining = 'inline-function'
 const raising = 'raise-opset'
 const lowering = 'lower-opset'
 const unusedInitializer = 'unused-initializer'
+const duplicateInitializer = 'duplicate-initializer'
 
 /** What only spells a model in another way: alone it gains nothing, since the runtime does it too. */
-const spellings: ReadonlySet<string> = new Set([inlining, raising, constantNode.name])
+const spellings: ReadonlySet<string> = new Set([inlining, raising, constantNode.name, explicitAttributes.name])
 
 export interface FuseOptions {
   /** The only fusions to apply, by name. */
@@ -55,6 +58,7 @@ export const fusionNames: readonly string[] = [
   lowering,
   ...fusions().map(({ name }) => name),
   unusedInitializer,
+  duplicateInitializer,
 ]
 
 /**
@@ -101,6 +105,7 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
   )
   for (const { fusion } of steps) count(fusion, 1)
   if (wanted(unusedInitializer)) count(unusedInitializer, removeUnusedInitializers(copy))
+  if (wanted(duplicateInitializer)) count(duplicateInitializer, mergeDuplicateInitializers(copy))
   if (pinned === model && Object.keys(counts).every((name) => spellings.has(name)))
     return unchanged([...opsetMisses, ...nearMisses])
   lintResult(copy)

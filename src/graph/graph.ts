@@ -22,6 +22,8 @@ export class Graph {
   #first: Node | undefined
   #last: Node | undefined
   #size = 0
+  /** Whether the positions of its nodes tell their order. */
+  #isNumbered = true
 
   constructor(model: Model, name: string, proto: onnx.GraphProto.$Properties = {}) {
     this.model = model
@@ -142,8 +144,25 @@ export class Graph {
     return node
   }
 
+  /** Whether one of its nodes comes before another of them. */
+  precedes(a: Node, b: Node): boolean {
+    if (!this.#isNumbered) {
+      let position = 0
+      for (const node of this.nodes) node.position = position++
+      this.#isNumbered = true
+    }
+    return a.position < b.position
+  }
+
   #place(node: Node, previous: Node | undefined): void {
     const next = previous === undefined ? this.#first : previous.next
+    const [low, high] = [previous?.position, next?.position]
+    if (low === undefined || high === undefined) node.position = low === undefined ? (high ?? 1) - 1 : low + 1
+    else {
+      // Halfway between its neighbours, until the numbers are used up.
+      node.position = (low + high) / 2
+      if (node.position <= low || node.position >= high) this.#isNumbered = false
+    }
     node.previous = previous
     node.next = next
     if (previous === undefined) this.#first = node
@@ -164,6 +183,7 @@ export class Graph {
 
   /** @internal Puts the nodes in the given order, which must hold each of them once. */
   reorder(order: readonly Node[]): void {
+    this.#isNumbered = false
     order.forEach((node, index) => {
       node.previous = order[index - 1]
       node.next = order[index + 1]

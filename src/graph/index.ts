@@ -16,6 +16,7 @@ export { concatenate, type EncodedModel, type EncodeOptions, encode } from './en
 export { GraphError, ModelError, type ModelErrorCode, type ModelErrorDetails } from './errors.ts'
 export { canReplace, Graph } from './graph.ts'
 export { inlineFunctions } from './inline-functions.ts'
+export { inlineGraph } from './inline-graph.ts'
 export { lint } from './lint.ts'
 export { Model } from './model.ts'
 export { Node, type NodeSpec } from './node.ts'

@@ -42,6 +42,8 @@ export class Node {
   previous: Node | undefined
   /** @internal */
   next: Node | undefined
+  /** @internal Rises along the list; kept by Graph. */
+  position = 0
   /** @internal */
   erased = false
 
