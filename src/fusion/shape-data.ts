@@ -20,6 +20,8 @@ export const shapeData = defineFusion({
     const type = context.elementType(output)
     const dims = context.shape(output)
     if (type === undefined || !exact.has(type) || !dims?.every((dim) => typeof dim === 'number')) return undefined
-    return elements.every(Number.isFinite) ? graph.constant(Tensor.fromNumbers(type, dims, elements)) : undefined
+    // "To the end" is the largest int64, which no JavaScript number is.
+    const isExact = type.startsWith('float') ? Number.isFinite : Number.isSafeInteger
+    return elements.every(isExact) ? graph.constant(Tensor.fromNumbers(type, dims, elements)) : undefined
   },
 })
