@@ -1,7 +1,11 @@
-import { canReplace, type Graph, type Node, type Value } from '../graph/index.ts'
+import { type Attribute, canReplace, type Graph, type Node, type Value } from '../graph/index.ts'
 import { defineFusion, type Fusion } from './define-fusion.ts'
 import { isRandom } from './random-operators.ts'
 import { TensorIdentities } from './tensor-identities.ts'
+
+/** AttributeProto.AttributeType */
+const INT = 2
+const INTS = 7
 
 /** Operator sets that are known here; of com.microsoft's, some draw random numbers. */
 const pureDomains = new Set(['', 'ai.onnx.ml'])
@@ -65,18 +69,21 @@ class Expressions {
     })
     if (commutative.has(node.op) && node.domain === '') inputs.sort()
     const attributes: string[] = []
-    for (const { name, type, proto, tensor, value } of node.attributes.values()) {
-      if (proto.refAttrName || (value === undefined && tensor === undefined)) return undefined
-      // 64-bit integers keep all digits as text.
-      const content =
-        tensor === undefined
-          ? proto.i === undefined
-            ? JSON.stringify(value)
-            : String(proto.i)
-          : this.#tensors.idOf(tensor)
-      attributes.push(`${name}:${type}:${content}`)
+    for (const attribute of node.attributes.values()) {
+      const content = this.#contentOf(attribute)
+      if (content === undefined) return undefined
+      attributes.push(`${attribute.name}:${attribute.type}:${content}`)
     }
     const outputs = node.outputs.map((output) => (output === undefined ? '-' : '+')).join('')
     return [this.#numberOf(node.graph), node.target, outputs, inputs, attributes.sort()].join('|')
+  }
+  /** undefined for what cannot be compared: sparse tensors, types, references to an attribute of a function. */
+  #contentOf({ proto, tensor, value, type }: Attribute): string | undefined {
+    if (proto.refAttrName) return undefined
+    if (tensor !== undefined) return `tensor ${this.#tensors.idOf(tensor)}`
+    // 64-bit integers keep all their digits.
+    if (type === INT) return String(proto.i)
+    if (type === INTS) return String(proto.ints)
+    return value === undefined ? undefined : JSON.stringify(value)
   }
 }
