@@ -4,7 +4,13 @@ import { fastGelu } from './fast-gelu.ts'
 import { gelu } from './gelu.ts'
 import { hardSigmoid, scaledHardSigmoid } from './hard-sigmoid.ts'
 import { hardSwish } from './hard-swish.ts'
+import { instanceNormalization } from './instance-normalization.ts'
+import { layerNormalization } from './layer-normalization.ts'
+import { layerNormalizationChannelFirst } from './layer-normalization-channel-first.ts'
+import { normalizationAffine } from './normalization-affine.ts'
 import { quickGelu } from './quick-gelu.ts'
+import { rmsNormalization } from './rms-normalization.ts'
+import { skipNormalization } from './skip-normalization.ts'
 
 /** What recognises blocks of models as the operator made for them, in the order in which they are tried on a node. */
 export const blocks: readonly Fusion[] = [
@@ -16,4 +22,12 @@ export const blocks: readonly Fusion[] = [
   scaledHardSigmoid,
   hardSigmoid,
   hardSwish,
+  // An image's axes are its last ones as well: before layer-normalization.
+  instanceNormalization,
+  layerNormalization,
+  layerNormalizationChannelFirst,
+  // After layer-normalization, which is a root mean square of what has no mean.
+  rmsNormalization,
+  normalizationAffine,
+  skipNormalization,
 ]

@@ -12,7 +12,7 @@ export function microsoft(
   op: string,
   inputs: readonly Operand[],
   attributes: NonNullable<NodeSpec['attributes']> = {},
-  outputs = 1,
+  outputs: number | readonly (string | undefined)[] = 1,
 ): Node {
   graph.graph.model.importOpset(microsoftDomain, 1)
   return graph.node(op, inputs, attributes, { domain: microsoftDomain, like, outputs })
