@@ -57,7 +57,8 @@ export function batchNormAffine(
   const epsilon = batchNorm.float('epsilon', 1e-5)
   const scale = γ.map((value, c) => value / Math.sqrt((σ2[c] as number) + epsilon))
   const shift = β.map((value, c) => value - (μ[c] as number) * (scale[c] as number))
-  if (!scale.every(Number.isFinite) || !shift.every(Number.isFinite)) {
+  // An infinite variance alone would give a finite map: 0·x + β.
+  if (![γ, β, μ, σ2, scale, shift].every((vector) => vector.every(Number.isFinite))) {
     return 'its statistics give no finite scale and shift (σ² + ε must be above 0, and all of them finite)'
   }
   return { scale, shift }

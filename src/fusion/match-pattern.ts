@@ -91,7 +91,8 @@ function conclude(last: State, root: Node): Match | Refusal {
 function whyUsedOutside(node: Node, matched: ReadonlySet<Node>): string | undefined {
   const [output] = node.outputs
   if (output === undefined) return undefined
-  const inside = !output.isOutput && [...output.users].every((user) => matched.has(user))
+  // A pattern does not reach into a nested graph, which may run more often than the graph around it.
+  const inside = !output.isOutput && [...output.users].every((user) => matched.has(user) && user.graph === node.graph)
   return inside && node.outputs.every((other) => other === output || !other?.isUsed) ? undefined : whyShared(output)
 }
 

@@ -16,12 +16,14 @@ const batchNorm = batchNormOf(matmul)
 export const matmulBatchNorm = defineFusion({
   name: 'matmul-batch-norm',
   pattern: batchNorm.pattern,
-  replace(match, graph) {
+  replace(match, graph, context) {
     const affine = batchNorm.affine(match)
     if (typeof affine === 'string') return affine
     const original = match.node(matmul)
     if (original.opset < 7) return 'Gemm before opset 7 broadcasts C in its own way'
-    const rank = match.value(a).shape?.length ?? match.value(matmul).shape?.length ?? match.root.output.shape?.length
+    const rank = [match.value(a), match.value(matmul), match.root.output]
+      .map((value) => context.shape(value)?.length)
+      .find((found) => found !== undefined)
     if (rank !== 2) return `the rank of "${match.value(a)}" is ${rank ?? 'unknown'}, not 2`
     if (match.tensor(weight).dims.length !== 2) return `"${match.value(weight)}" is not a matrix`
     const B = scaleAxis(match.tensor(weight), 1, affine.scale)

@@ -13,6 +13,7 @@ export async function runModel(bytes: Uint8Array, feeds: Tensors): Promise<Tenso
   const session = await ort.InferenceSession.create(bytes, {
     executionProviders: ['wasm'],
     graphOptimizationLevel: 'disabled',
+    logSeverityLevel: 3,
   })
   try {
     const inputs = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toRuntime(tensor)]))
