@@ -1,29 +1,30 @@
 import path from 'node:path'
+import type { ModelReport } from '../runtime/types.ts'
 import type { CompiledModel } from './compile.ts'
 import { displayPath } from './read-model.ts'
 
 /** One line about a compiled model: nodes, bytes, fusions, largest error, time. */
 export function formatReport({ source, report, milliseconds, cached }: CompiledModel, query: string): string {
-  const { nodes, bytes, fusions } = report
+  const name = `${displayPath(source).split(path.sep).join('/')}?${query}`
+  return `${name}: ${formatModelReport(report, cached ? 'cached' : formatDuration(milliseconds))}`
+}
+
+/** What was done to a model, on one line: nodes, bytes, fusions, largest error, time. */
+export function formatModelReport({ nodes, bytes, fusions, verification }: ModelReport, time: string): string {
   const fired = Object.entries(fusions).map(([name, times]) => `${name} ×${times}`)
   return [
-    `${displayPath(source).split(path.sep).join('/')}?${query}: ${change(nodes, String)} nodes`,
+    `${change(nodes, String)} nodes`,
     change(bytes, formatBytes),
     fired.length > 0 ? fired.join(', ') : 'nothing to fuse',
-    formatVerification(report.verification),
-    cached ? 'cached' : formatDuration(milliseconds),
+    formatVerification(verification),
+    time,
   ].join(' · ')
 }
 
 const change = ({ before, after }: { before: number; after: number }, format: (value: number) => string): string =>
   before === after ? format(after) : `${format(before)} → ${format(after)}`
 
-const formatVerification = ({
-  status,
-  reason,
-  maxAbsError,
-  maxRelError,
-}: CompiledModel['report']['verification']): string => {
+const formatVerification = ({ status, reason, maxAbsError, maxRelError }: ModelReport['verification']): string => {
   if (status === 'off') return 'verification off'
   if (status === 'unchanged') return 'unchanged'
   if (status === 'not-verified') return `not verified: ${reason ?? 'no reason given'}`
@@ -33,7 +34,7 @@ const formatVerification = ({
 const formatError = (error: number | undefined): string =>
   error === undefined ? 'unknown' : error === 0 ? '0' : error.toExponential(1)
 
-const formatDuration = (milliseconds: number): string =>
+export const formatDuration = (milliseconds: number): string =>
   milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`
 
 const units = ['B', 'kB', 'MB', 'GB'] as const

@@ -1,0 +1,163 @@
+import { readFile, realpath } from 'node:fs/promises'
+import path from 'node:path'
+import { type FuseOptions, type FusionReport, fuse } from '../fusion/index.ts'
+import { type EncodedModel, encode, ModelError } from '../graph/index.ts'
+import { displayPath, type ModelOnDisk, readModel } from '../plugin/read-model.ts'
+import type { Verification } from '../plugin/verification/index.ts'
+import { CliError } from './cli-error.ts'
+import type { Task } from './find-models.ts'
+import { type NewFile, writeFiles } from './write-files.ts'
+
+/** What happened to one file: an entry of the JSON report. What a failure kept from being known is left out. */
+export interface FileResult {
+  file: string
+  ok: boolean
+  /** Where the result was written. */
+  output?: string
+  error?: { code: string; message: string }
+  nodes?: { before: number; after: number }
+  /** Files of weights included. */
+  bytes?: { before: number; after: number }
+  fusions?: Record<string, number>
+  nearMisses?: FusionReport['nearMisses']
+  verification?: Omit<Verification, 'milliseconds'>
+  milliseconds: { decode?: number; fuse?: number; encode?: number; verify?: number }
+}
+
+export type Stage = 'reading' | 'fusing' | 'encoding' | 'verifying' | 'writing'
+
+export interface FuseFileOptions {
+  fuseOptions: FuseOptions
+  verify: boolean
+  /** Whether the result may take the input's place. */
+  replace: boolean
+  /** Told what is being done. */
+  onStage: (stage: Stage) => void
+}
+
+/** Reads a model, fuses it, verifies the result and writes it. Never throws: a failure is in the result, and nothing is written then. */
+export async function fuseFile(task: Task, options: FuseFileOptions): Promise<FileResult> {
+  const result: FileResult = { file: task.input, ok: false, milliseconds: {} }
+  try {
+    await run(task, options, result)
+    result.ok = true
+    result.output = task.output
+  } catch (error) {
+    result.error = describe(error, task.input)
+    const verification = verificationOf(error)
+    if (verification !== undefined) result.verification = verification
+  }
+  return result
+}
+
+async function run(
+  { input, output }: Task,
+  { fuseOptions, verify, replace, onStage }: FuseFileOptions,
+  result: FileResult,
+): Promise<void> {
+  const timed = async <T>(name: keyof FileResult['milliseconds'], work: () => T | Promise<T>): Promise<T> => {
+    const started = performance.now()
+    try {
+      return await work()
+    } finally {
+      result.milliseconds[name] = Math.round((performance.now() - started) * 10) / 10
+    }
+  }
+  onStage('reading')
+  const source = await timed('decode', () => readModel(input))
+  if (!replace) await refuseToOverwrite(source, output)
+  onStage('fusing')
+  const { model: fused, report } = await timed('fuse', () => fuse(source.model, fuseOptions))
+  result.nodes = report.nodes
+  result.fusions = report.fusions
+  result.nearMisses = report.nearMisses
+  onStage('encoding')
+  const files = await timed('encode', () =>
+    newFiles(source, fused === source.model, encoding(source, output, fused), output),
+  )
+  result.bytes = { before: source.bytes.byteLength + sum(source.externalFiles), after: files.bytes }
+  if (verify) {
+    onStage('verifying')
+    const { verifyFusion } = await import('../plugin/verification/index.ts')
+    const verification = await timed('verify', async () => {
+      const externalData = await Promise.all(
+        source.externalFiles.map(async ({ location, file }) => ({ path: location, data: await readFile(file) })),
+      )
+      const request = { original: source.model, fused, report, fuseOptions, externalData, file: input }
+      return verifyFusion(request)
+    })
+    const { milliseconds: _, ...outcome } = verification
+    result.verification = outcome
+  } else result.verification = { status: 'off' }
+  onStage('writing')
+  await writeFiles(files.files)
+}
+
+const sum = (files: readonly { bytes: number }[]): number => files.reduce((total, { bytes }) => total + bytes, 0)
+
+/** The name of the file of weights beside a result, in the manner of ONNX's own tools. */
+const dataFile = (output: string): string => `${path.basename(output)}.data`
+
+function encoding({ externalFiles }: ModelOnDisk, output: string, fused: Parameters<typeof encode>[0]): EncodedModel {
+  return encode(fused, externalFiles.length > 0 && fused.isChanged ? { externalLocation: dataFile(output) } : {})
+}
+
+/** The files to write, those of weights first, so that a model is never there without them. */
+async function newFiles(
+  source: ModelOnDisk,
+  unchanged: boolean,
+  { chunks, externalChunks = [] }: EncodedModel,
+  output: string,
+): Promise<{ files: NewFile[]; bytes: number }> {
+  const model: NewFile = { file: output, content: chunks }
+  const bytes = length(chunks)
+  const folder = path.dirname(output)
+  if (unchanged) {
+    const copies: NewFile[] = []
+    for (const { location, file } of source.externalFiles) {
+      const place = path.join(folder, location)
+      if (!(await isSame(place, file))) copies.push({ file: place, content: { copyOf: file } })
+    }
+    const itself = await isSame(output, source.file)
+    return { files: itself ? [] : [...copies, model], bytes: bytes + sum(source.externalFiles) }
+  }
+  if (externalChunks.length === 0) return { files: [model], bytes }
+  const data: NewFile = { file: path.join(folder, dataFile(output)), content: externalChunks }
+  return { files: [data, model], bytes: bytes + length(externalChunks) }
+}
+
+const length = (chunks: readonly Uint8Array[]): number =>
+  chunks.reduce((total, { byteLength }) => total + byteLength, 0)
+
+/** The input, and the weights beside it, stay as they are unless -o says otherwise. */
+async function refuseToOverwrite({ file, externalFiles }: ModelOnDisk, output: string): Promise<void> {
+  const data = path.join(path.dirname(output), dataFile(output))
+  const isInput = await isSame(output, file)
+  for (const external of externalFiles) {
+    if (!isInput && !(await isSame(output, external.file)) && !(await isSame(data, external.file))) continue
+    throw overwriting(output)
+  }
+  if (isInput) throw overwriting(output)
+}
+
+const overwriting = (output: string): CliError =>
+  new CliError('would-overwrite-input', output, 'The result would overwrite the input. Name another folder, or use -o.')
+
+async function isSame(a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([a, b].map((file) => realpath(file).catch(() => path.resolve(file))))
+  return one === other
+}
+
+function describe(error: unknown, file: string): { code: string; message: string } {
+  const told = error instanceof ModelError ? error.inFile(file) : error
+  if (!(told instanceof Error)) return { code: 'unexpected', message: `${file}: ${String(told)}` }
+  const code = 'code' in told && typeof told.code === 'string' ? told.code : 'unexpected'
+  const named = [file, displayPath(path.resolve(file))].some((name) => told.message.includes(name))
+  return { code, message: named ? told.message : `${file}: ${told.message}` }
+}
+
+function verificationOf(error: unknown): FileResult['verification'] {
+  if (!(error instanceof Error && error.name === 'VerificationError' && 'verification' in error)) return undefined
+  const { milliseconds: _, ...verification } = error.verification as Verification
+  return verification
+}
