@@ -21,7 +21,7 @@ export async function fuseCommand(command: FuseCommand): Promise<number> {
   const results: FileResult[] = []
   for (const [index, task] of tasks.entries()) {
     const result = await runTask(task, command, (stage) =>
-      progress.show(`${tasks.length > 1 ? `[${index + 1}/${tasks.length}] ` : ''}${task.input}: ${stage}…`),
+      progress.show(`${tasks.length > 1 ? `[${index + 1}/${tasks.length}] ` : ''}${stage} ${task.input}`),
     )
     progress.clear()
     say(result)

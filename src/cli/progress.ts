@@ -9,7 +9,7 @@ export class Progress {
 
   show(text: string): void {
     if (!this.#stream.isTTY) return
-    const width = Math.max(20, (this.#stream.columns ?? 80) - 1)
+    const width = (this.#stream.columns || 80) - 1
     this.#stream.write(`\r\u001b[2K${text.length > width ? `${text.slice(0, width - 1)}…` : text}`)
     this.#shown = true
   }
