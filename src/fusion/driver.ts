@@ -118,6 +118,7 @@ function attempt(fusion: Fusion, node: Node, context: FusionContext, worklist: W
   const reason = whyNotApplicable(rewrite, context)
   if (reason !== undefined) {
     for (const added of [...rewrite.added].reverse()) prune(added, worklist)
+    for (const value of rewrite.constants) if (!value.isUsed) value.graph.removeInitializer(value)
     return new Refusal(reason)
   }
   apply(rewrite, node, worklist)
