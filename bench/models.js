@@ -1,12 +1,12 @@
 // For every model in the given folders: what `unplugin-onnx fuse` makes of it, and what a WebGPU session keeps of it before and after.
 //
 //   npm run bench:models -- FOLDER... [--json FILE]
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { measuredProcess } from './measured-process.js'
 import { sessionPlacement } from './session-placement.js'
 
 const { positionals: folders, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } })
@@ -15,9 +15,6 @@ if (folders.length === 0) {
   process.exit(2)
 }
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
-/** Writes the peak memory of the process, in KB, when it ends. */
-const meter = `data:text/javascript,import{writeFileSync}from'node:fs';process.on('exit',()=>writeFileSync(process.env.PEAK_FILE,String(process.resourceUsage().maxRSS)))`
-
 const files = folders.flatMap((folder) =>
   readdirSync(folder, { recursive: true })
     .filter((name) => name.endsWith('.onnx'))
@@ -29,14 +26,7 @@ const rows = []
 for (const file of files) {
   const output = join(work, basename(file))
   const report = join(work, 'report.json')
-  const fuse = (...flags) => {
-    const started = performance.now()
-    const peakFile = join(work, 'peak')
-    spawnSync(process.execPath, ['--import', meter, cli, 'fuse', file, '-o', output, '--report', report, ...flags], {
-      env: { ...process.env, PEAK_FILE: peakFile },
-    })
-    return { seconds: (performance.now() - started) / 1000, megabytes: Number(readFileSync(peakFile, 'utf8')) / 1024 }
-  }
+  const fuse = (...flags) => measuredProcess(cli, 'fuse', file, '-o', output, '--report', report, ...flags)
   const alone = fuse('--no-verify')
   const verified = fuse()
   const [entry] = [JSON.parse(readFileSync(report, 'utf8'))].flat().map((content) => content.files?.[0] ?? content)

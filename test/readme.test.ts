@@ -22,11 +22,13 @@ interface Block {
   readonly file: string | undefined
 }
 
-const blocks: readonly Block[] = [...readme.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language = '', code = '']) => ({
-  language,
-  code,
-  file: /^\/\/ (\S+)$/m.exec(code.split('\n')[0] ?? '')?.[1],
-}))
+const blocks: readonly Block[] = [...readme.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(
+  ([, language = '', code = '']) => ({
+    language,
+    code,
+    file: /^\/\/ (\S+)$/m.exec(code.split('\n')[0] ?? '')?.[1],
+  }),
+)
 const codeOf = (file: string): string[] => blocks.filter((block) => block.file === file).map(({ code }) => code)
 const theCodeOf = (file: string): string => {
   const [code, ...more] = codeOf(file)
@@ -59,7 +61,8 @@ beforeAll(async () => {
     'src/app.ts': theCodeOf('src/app.ts'),
     'src/app.js': theCodeOf('src/app.ts'),
     'src/loader.ts': theCodeOf('src/loader.ts'),
-    'index.html': '<script type="module" src="/src/app.ts"></script><script type="module" src="/src/loader.ts"></script>',
+    'index.html':
+      '<script type="module" src="/src/app.ts"></script><script type="module" src="/src/loader.ts"></script>',
     'tsconfig.json': JSON.stringify({
       compilerOptions: {
         target: 'es2022',
@@ -80,7 +83,7 @@ const fusedModels = async (folder: string): Promise<number> => {
   const files = (await project.list(folder)).filter((file) => file.endsWith('.onnx'))
   for (const file of files) {
     const { graph } = decode(await readFile(project.path(`${folder}/${file}`)))
-    expect(graph.nodes.map(({ op }) => op)).not.toContain('BatchNormalization')
+    expect(Array.from(graph.nodes, ({ op }) => op)).not.toContain('BatchNormalization')
   }
   return files.length
 }
