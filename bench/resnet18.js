@@ -20,12 +20,18 @@ const { values } = parseArgs({
     threads: { type: 'string', default: '1' },
   },
 })
-const [batch, size, runs, warmUps, threads] = Object.entries(values).map(([name, text]) => {
-  const number = Number(text)
-  if (Number.isInteger(number) && number >= (name === 'warm-ups' ? 0 : 1)) return number
-  console.error(`--${name} must be a positive integer, not ${text}.`)
+/** The option as a number. */
+const integer = (name, least = 1) => {
+  const number = Number(values[name])
+  if (Number.isInteger(number) && number >= least) return number
+  console.error(`--${name} must be an integer from ${least} up, not ${values[name]}.`)
   process.exit(2)
-})
+}
+const batch = integer('batch')
+const size = integer('size')
+const runs = integer('runs')
+const warmUps = integer('warm-ups', 0)
+const threads = integer('threads')
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
 const { buildModels } = (await runnerImport(path('../playground/build-models.ts'), { configFile: false })).module
