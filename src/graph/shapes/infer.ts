@@ -52,9 +52,8 @@ export class Shapes implements Surroundings {
   /** Nodes whose inputs cannot be what they are, and why; their outputs are unknown. */
   readonly conflicts = new Map<Node, string>()
   readonly #pins: ReadonlyMap<string, number>
-  readonly #facts = new WeakMap<Value, TensorFacts>()
-  /** Values asked for that are no tensors, or of which nothing is known. */
-  readonly #blank = new WeakSet<Value>()
+  /** null for a value that was inferred and is no tensor, or of which nothing is known. */
+  readonly #facts = new Map<Value, TensorFacts | null>()
   /** How many graphs around the current one may not run at all. */
   #uncertain = 0
 
@@ -65,15 +64,15 @@ export class Shapes implements Surroundings {
 
   /** undefined when nothing is known, or the value is no tensor. */
   factsOf(value: Value): TensorFacts | undefined {
-    const known = this.#known(value)
-    if (known !== undefined || this.#blank.has(value)) return known
+    const known = this.#facts.get(value)
+    if (known !== undefined) return known ?? undefined
     if (value.producer === undefined) {
       const facts = this.#origin(value)
-      this.#set(value, facts)
+      this.#facts.set(value, facts ?? null)
       return facts
     }
     this.#inferBefore(value.producer)
-    return this.#known(value)
+    return this.#facts.get(value) ?? undefined
   }
 
   elementTypeOf(value: Value): ElementType | undefined {
@@ -96,7 +95,7 @@ export class Shapes implements Surroundings {
     const outputs = this.#outputsOf(node)
     const list = Array.isArray(outputs) ? outputs : [outputs]
     node.outputs.forEach((output, index) => {
-      if (output !== undefined) this.#set(output, completed(list[index], output))
+      if (output !== undefined) this.#facts.set(output, completed(list[index], output) ?? null)
     })
   }
 
@@ -107,18 +106,7 @@ export class Shapes implements Surroundings {
   }
 
   bind(input: Value, facts: TensorShape | undefined): void {
-    this.#set(input, completed(facts, input))
-  }
-
-  #known(value: Value): TensorFacts | undefined {
-    return this.#facts.get(value)
-  }
-
-  #set(value: Value, facts: TensorFacts | undefined): void {
-    if (facts === undefined) {
-      this.#facts.delete(value)
-      this.#blank.add(value)
-    } else this.#facts.set(value, facts)
+    this.#facts.set(input, completed(facts, input) ?? null)
   }
 
   #outputsOf(node: Node): Outputs {
@@ -148,7 +136,7 @@ export class Shapes implements Surroundings {
         for (const input of top.inputs) {
           const producer = input?.producer
           if (input === undefined || producer === undefined || opened.has(producer)) continue
-          if (this.#known(input) === undefined && !this.#blank.has(input)) stack.push(producer)
+          if (!this.#facts.has(input)) stack.push(producer)
         }
         if (stack.at(-1) !== top) continue
       }
