@@ -138,6 +138,7 @@ export const elementwise: OperatorTable = {
   },
   Cast: (call) => castTo(call, typeAttribute(call, 'to') ?? typeNames[call.node.string('to', '')]),
   CastLike: (call) => castTo(call, call.elementType(1)),
+  BitCast: (call) => ({ elementType: typeAttribute(call, 'to'), shape: call.shape(0) }),
   Identity: identity,
   Dropout: dropout,
 }

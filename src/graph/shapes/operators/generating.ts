@@ -70,12 +70,12 @@ const range: Operator = (call) => {
 const wholeCount = (start: Dim, limit: Dim, delta: number): Dim =>
   maximum(delta > 0 ? ceilDivide(subtract(limit, start), delta) : ceilDivide(subtract(start, limit), -delta), 0)
 
-/** Runtimes divide in float32 or in float64: where that matters the count is open. */
+/** Runtimes subtract and divide in float32 or in float64: where that matters the count is open. */
 function realCount(start: number, limit: number, delta: number, type: ElementType | undefined): Dim {
   const round = type === 'float64' ? (value: number) => value : Math.fround
   const difference = round(limit - start)
-  const count = Math.ceil(difference / delta)
-  return count === Math.ceil(round(difference / delta)) ? Math.max(count, 0) : unknownDim()
+  const [count = 0, ...others] = [(limit - start) / delta, difference / delta, round(difference / delta)].map(Math.ceil)
+  return others.every((other) => other === count) ? Math.max(count, 0) : unknownDim()
 }
 
 /** Shape from an attribute. */
