@@ -8,8 +8,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import * as ort from 'onnxruntime-web'
-import { onnx } from '../dist/graph/proto/onnx.js'
 import { concatenate, decode, encode, fuse, ModelError, Tensor } from '../dist/index.js'
+import { randomInputs, storedInputs } from './inputs.js'
 
 const [folder, ...flags] = process.argv.slice(2)
 if (folder === undefined) {
@@ -22,59 +22,6 @@ const files = readdirSync(folder, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile() && entry.name.endsWith('.onnx'))
   .map((entry) => join(entry.parentPath, entry.name))
   .sort()
-
-const refuse = () => {
-  throw new Error('no external data')
-}
-
-/** A test's inputs as they were stored; undefined without a data set or where one is no plain tensor. */
-function storedInputs(file, names) {
-  const dataSet = join(dirname(file), 'test_data_set_0')
-  let stored
-  try {
-    stored = readdirSync(dataSet).filter((name) => /^input_\d+\.pb$/.test(name))
-  } catch {
-    return undefined
-  }
-  const feeds = {}
-  for (const name of stored) {
-    const index = Number(/\d+/.exec(name)[0])
-    const proto = onnx.TensorProto.decode(readFileSync(join(dataSet, name)))
-    if (!proto.dataType || names[index] === undefined) return undefined
-    feeds[names[index]] = ortTensor(Tensor.fromProto(proto, refuse))
-  }
-  return feeds
-}
-
-function ortTensor(tensor) {
-  const dims = [...tensor.dims]
-  if (tensor.elementType === 'string') {
-    return new ort.Tensor(
-      'string',
-      tensor.proto.stringData.map((bytes) => new TextDecoder().decode(bytes)),
-      dims,
-    )
-  }
-  return new ort.Tensor(tensor.elementType, tensor.toTypedArray(), dims)
-}
-
-/** Small seeded inputs for models that come without: unknown sizes are 2. */
-function randomInputs(model) {
-  let seed = 1
-  const random = () => {
-    seed = (seed * 1664525 + 1013904223) >>> 0
-    return seed / 2 ** 32
-  }
-  const feeds = {}
-  for (const input of model.graph.inputs) {
-    if (input.initializer !== undefined || input.elementType === undefined) continue
-    const dims = (input.shape ?? [2]).map((dim) => (typeof dim === 'number' && dim > 0 ? dim : 2))
-    const size = dims.reduce((product, dim) => product * dim, 1)
-    const numbers = Float64Array.from({ length: size }, () => random() * 2 - 1)
-    feeds[input.name] = ortTensor(Tensor.fromNumbers(input.elementType, dims, numbers))
-  }
-  return feeds
-}
 
 async function run(bytes, feeds) {
   const session = await ort.InferenceSession.create(bytes, { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 })
