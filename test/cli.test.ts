@@ -216,6 +216,28 @@ describe('fuse', () => {
     expect(fusionNames).toContain('conv-batch-norm')
   })
 
+  test('--dim fixes a symbolic dimension, and a wrong name is told the right ones', async () => {
+    write('net.onnx')
+    const { status, stdout } = await run('fuse', 'net.onnx', '-o', 'out.onnx', '--dim', 'n=3')
+    expect(stdout).toContain('verified')
+    expect(status).toBe(0)
+    expect(decode(readFileSync(at('out.onnx'))).graph.outputs[0]?.shape).toEqual([3, 32, 6, 6])
+    const wrong = await run('fuse', 'net.onnx', '-o', 'wrong.onnx', '--dim', 'm=3')
+    expect(wrong).toMatchObject({ status: 1, stderr: expect.stringContaining('"n"') })
+    expect(filesBelow()).toEqual(['net.onnx', 'out.onnx'])
+  })
+
+  test('--target onnx keeps to the operators of the standard', async () => {
+    write('net.onnx', (g) => {
+      const x = g.input('x', 'float32', [4])
+      g.output('y', g.op('Mul', [x, g.op('Sigmoid', [x])]))
+    })
+    await run('fuse', 'net.onnx', '-o', 'web.onnx')
+    await run('fuse', 'net.onnx', '-o', 'standard.onnx', '--target', 'onnx')
+    expect(operators('web.onnx')).toEqual(['QuickGelu'])
+    expect(operators('standard.onnx')).toEqual(['Sigmoid', 'Mul'])
+  })
+
   test('a pipe gets no progress line', async () => {
     write('net.onnx')
     const { stdout, stderr } = await run('fuse', 'net.onnx')
@@ -343,6 +365,8 @@ describe('the command line', () => {
     [['fuse', 'x.onnx', '-o', 'a', '--out-dir', 'b'], 'exclude each other'],
     [['fuse', 'x.onnx', '--only', 'identity', '--skip', 'identity'], 'exclude each other'],
     [['fuse', 'x.onnx', '--skip', 'conv-batchnorm'], 'Did you mean conv-batch-norm?'],
+    [['fuse', 'x.onnx', '--target', 'webpu'], 'Did you mean webgpu?'],
+    [['fuse', 'x.onnx', '--dim', 'batch'], '--dim takes names and sizes'],
     [['fuse', 'x.onnx', 'y.onnx', '-o', 'z.onnx'], 'Use --out-dir'],
     [['fuse', 'a/x.onnx', 'b/x.onnx', '--out-dir', 'out'], 'would both be written'],
     [['print'], 'takes one file'],

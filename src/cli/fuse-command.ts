@@ -1,5 +1,6 @@
 import { fusionNames } from '../fusion/index.ts'
 import { nearest } from '../nearest-name.ts'
+import { evaluate } from '../plugin/evaluator.ts'
 import { formatDuration, formatModelReport } from '../plugin/format-report.ts'
 import { CliError } from './cli-error.ts'
 import { type BadInput, findModels, type Task } from './find-models.ts'
@@ -37,7 +38,7 @@ export async function fuseCommand(command: FuseCommand): Promise<number> {
 
 async function runTask(
   task: Task | BadInput,
-  { only, skip, verify, output }: FuseCommand,
+  { only, skip, target, dimensions, verify, output }: FuseCommand,
   onStage: (stage: string) => void,
 ): Promise<FileResult> {
   if ('error' in task) {
@@ -45,7 +46,13 @@ async function runTask(
     const code = error instanceof CliError ? error.code : 'unexpected'
     return { file: input, ok: false, error: { code, message: error.message }, milliseconds: {} }
   }
-  const fuseOptions = { ...(only && { only }), ...(skip && { skip }) }
+  const fuseOptions = {
+    evaluate,
+    ...(only && { only }),
+    ...(skip && { skip }),
+    ...(target && { target }),
+    ...(dimensions && { dimensions }),
+  }
   return fuseFile(task, { fuseOptions, verify, replace: output !== undefined, onStage })
 }
 

@@ -1,7 +1,7 @@
 import { readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { type FuseOptions, type FusionReport, fuse } from '../fusion/index.ts'
-import { type EncodedModel, encode, ModelError } from '../graph/index.ts'
+import { type EncodedModel, encode, ModelError, pinDimensions } from '../graph/index.ts'
 import { displayPath, type ModelOnDisk, readModel } from '../plugin/read-model.ts'
 import type { Verification } from '../plugin/verification/index.ts'
 import { CliError } from './cli-error.ts'
@@ -83,7 +83,9 @@ async function run(
       const externalData = await Promise.all(
         source.externalFiles.map(async ({ location, file }) => ({ path: location, data: await readFile(file) })),
       )
-      const request = { original: source.model, fused, report, fuseOptions, externalData, file: input }
+      // The original under the same sizes, so that both are fed the same.
+      const original = pinDimensions(source.model, fuseOptions.dimensions ?? {})
+      const request = { original, fused, report, fuseOptions, externalData, file: input }
       return verifyFusion(request)
     })
     const { milliseconds: _, ...outcome } = verification

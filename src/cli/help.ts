@@ -13,6 +13,9 @@ INPUT is a model or a folder, which is searched for .onnx files. One bad file do
   --no-verify         do not run the models to compare them
   --only a,b          apply these fusions only
   --skip a,b          do not apply these fusions
+  --dim batch=1,h=64  fix the sizes of symbolic dimensions of the inputs
+  --target web        web: WebGPU, with wasm to fall back on (default); webgpu: WebGPU alone;
+                      onnx: only operators of the ONNX standard
 
 Exit status: 0 all models done, 1 a model failed, 2 wrong usage.
 `,

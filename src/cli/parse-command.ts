@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { type Target, targets } from '../fusion/index.ts'
 import { nearest } from '../nearest-name.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -13,6 +14,8 @@ export interface FuseCommand {
   verify: boolean
   only: readonly string[] | undefined
   skip: readonly string[] | undefined
+  target: Target | undefined
+  dimensions: Readonly<Record<string, number>> | undefined
 }
 
 export type Command =
@@ -31,6 +34,8 @@ const options: Readonly<Record<CommandName, Options>> = {
     'no-verify': { type: 'boolean' },
     only: { type: 'string' },
     skip: { type: 'string' },
+    target: { type: 'string' },
+    dim: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
   print: { help: { type: 'boolean', short: 'h' } },
@@ -106,6 +111,8 @@ function fuseCommand(inputs: readonly string[], values: ReadonlyMap<string, stri
     verify: !values.has('no-verify'),
     only: names(values.get('only')),
     skip: names(values.get('skip')),
+    target: target(values.get('target')),
+    dimensions: dimensions(values.get('dim')),
   }
 }
 
@@ -118,6 +125,23 @@ const names = (text: string | undefined): string[] | undefined =>
     ?.split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '')
+
+function target(text: string | undefined): Target | undefined {
+  const found = targets.find((name) => name === text)
+  if (text === undefined || found !== undefined) return found
+  throw new UsageError(`There is no target "${text}".${suggestion(text, targets)} There are ${list(targets)}.`)
+}
+
+/** `batch=1,height=224` as sizes by name. */
+function dimensions(text: string | undefined): Record<string, number> | undefined {
+  return text === undefined ? undefined : Object.fromEntries(text.split(',').map(dimension))
+}
+
+function dimension(text: string): [name: string, size: number] {
+  const [, name, digits] = /^(.+)=(\d+)$/.exec(text.trim()) ?? []
+  if (name !== undefined && digits !== undefined) return [name, Number(digits)]
+  throw new UsageError(`--dim takes names and sizes, as in --dim batch=1,height=224, not "${text}".`)
+}
 
 function oneFile(command: CommandName, positionals: readonly string[]): string {
   const [file] = positionals

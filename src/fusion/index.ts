@@ -1,5 +1,5 @@
 /** What rewrites a graph. Pure: knows only graph/, works in Node and in a browser. */
-export { type Dim, type Evaluate, type FusionContext, sameDim, type Target } from './context.ts'
+export { type Dim, type Evaluate, type FusionContext, sameDim, type Target, targets } from './context.ts'
 export {
   defineFusion,
   type Fusion,
