@@ -3,14 +3,7 @@ import type { ChannelAffine } from './channel-affine.ts'
 import { type Dim, type FusionContext, sameDim } from './context.ts'
 import { defineFusion } from './define-fusion.ts'
 import { type ElementwiseAffine, elementwiseAffine } from './elementwise-affine.ts'
-import {
-  asLinearOperator,
-  biasOf,
-  type LinearOperator,
-  linearOperators,
-  perChannel,
-  rebuild,
-} from './linear-operator.ts'
+import { biasOf, type LinearOperator, linearOperators, perChannel, rebuild, withItsAdd } from './linear-operator.ts'
 import { contractInputs, scaleInputs } from './linear-weights.ts'
 import { whyShared } from './pattern.ts'
 import { axisBeforeViews, throughViews, type ViewChain } from './view-chain.ts'
@@ -53,13 +46,6 @@ export const affineBeforeLinear = defineFusion({
     return chain.views.length === 0 ? [replacement] : [{ from: chain.source, to: affine.data }, replacement]
   },
 })
-
-/** The operator, together with the Add that follows a MatMul where there is one. */
-function withItsAdd(root: Node, context: FusionContext): LinearOperator | string | undefined {
-  const [user] = root.output.users
-  const biased = root.op === 'MatMul' && user?.is('Add') ? asLinearOperator(user, context) : undefined
-  return typeof biased === 'object' && biased.node === root ? biased : asLinearOperator(root, context)
-}
 
 const inputChannels = ({ node, weight }: LinearOperator): number => {
   const { dims } = weight

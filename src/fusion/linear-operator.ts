@@ -138,7 +138,7 @@ export function scaleAndShift(operator: LinearOperator, affine: ChannelAffine, g
 }
 
 /**
- * The operator with other weights and another bias. A bias of zeros where there was none is left out; a MatMul of matrices with a bias
+ * The operator with other weights and another bias, and with its own attributes unless others are given. A bias of zeros where there was none is left out; a MatMul of matrices with a bias
  * becomes a Gemm; one of higher rank keeps the Add that it has, and without one has no place for a bias.
  */
 export function rebuild(
@@ -146,6 +146,7 @@ export function rebuild(
   weight: Tensor,
   bias: Float64Array,
   graph: GraphBuilder,
+  attributes: readonly Attribute[] = withoutBeta(operator.node),
 ): Value | string {
   const { node, adder, data, rank } = operator
   const hasBias = node.inputs[2] !== undefined || bias.some((value) => value !== 0)
@@ -156,9 +157,6 @@ export function rebuild(
   if (isMatMul && hasBias && !asGemm && adder === undefined) return `a MatMul of rank ${rank ?? 'unknown'} has no bias`
   const shared = weight === operator.weight ? undefined : whySharedWeight(node)
   if (shared !== undefined) return shared
-  const attributes: Attribute[] = [...node.attributes.values()].filter(
-    ({ name }) => name !== 'beta' || node.op !== 'Gemm',
-  )
   const weightOperand = weight === operator.weight ? node.inputs[1] : weight
   if (isMatMul && hasBias && !asGemm) {
     const product = graph.op('MatMul', [data, weightOperand], attributes, { like: node })
@@ -167,6 +165,19 @@ export function rebuild(
   }
   const operands = biasTensor === undefined ? [data, weightOperand] : [data, weightOperand, biasTensor]
   return graph.op(asGemm ? 'Gemm' : node.op, operands, attributes, { like: node })
+}
+
+/** The new bias of a Gemm is complete. */
+const withoutBeta = (node: Node): Attribute[] =>
+  [...node.attributes.values()].filter(({ name }) => name !== 'beta' || node.op !== 'Gemm')
+
+/**
+ * The linear operator that a node is, together with the Add that follows it where it is a MatMul that has one; otherwise as asLinearOperator.
+ */
+export function withItsAdd(node: Node, context: FusionContext): LinearOperator | string | undefined {
+  const [user] = node.output.users
+  const biased = node.op === 'MatMul' && user?.is('Add') ? asLinearOperator(user, context) : undefined
+  return typeof biased === 'object' && biased.node === node ? biased : asLinearOperator(node, context)
 }
 
 /** Why the weights of a node cannot be replaced: another node uses them too, and a second copy would be large. */
