@@ -1,7 +1,7 @@
 import { Attribute, type Node } from '../graph/index.ts'
 import { defineFusion } from './define-fusion.ts'
 import { asLinearOperator, biasOf, type LinearOperator, whySharedWeight } from './linear-operator.ts'
-import { roundTo } from './linear-weights.ts'
+import { largestWork, roundTo } from './linear-weights.ts'
 import { whyShared } from './pattern.ts'
 import { type SlidingWindow, slidingWindow, withWindow } from './sliding-window.ts'
 
@@ -32,14 +32,18 @@ export const convConv = defineFusion({
     if (typeof nextWindow === 'string') return nextWindow
     const inner = biasOf(first)
     if (typeof inner === 'string') return inner
-    const composed = isPointwise(nextKernel)
-      ? pointwiseSecond(window, nextWindow)
-      : pointwiseFirst(window, nextWindow, inner)
+    const ways = [
+      ...(isPointwise(nextKernel) ? [pointwiseSecond(window, nextWindow)] : []),
+      ...(isPointwise(kernel) ? [pointwiseFirst(window, nextWindow, inner)] : []),
+    ]
+    const composed = ways.find((way) => typeof way === 'object') ?? ways[0]
+    if (composed === undefined) return undefined
     if (typeof composed === 'string') return composed
+    const size = (second.weight.dims[0] ?? 0) * (first.weight.dims[1] ?? 0) * sizeOf(kernel) * sizeOf(nextKernel)
+    const sizes = first.weight.size + second.weight.size
+    if (size > sizes) return `the product has ${size} weights, the two have ${sizes}`
+    if (size * (first.weight.dims[0] ?? 0) > largestWork) return 'the product takes too long to compute'
     const weights = product(first, second)
-    if (weights.numbers.length > first.weight.size + second.weight.size) {
-      return `the product has ${weights.numbers.length} weights, the two have ${first.weight.size + second.weight.size}`
-    }
     const outer = biasOf(second)
     if (typeof outer === 'string') return outer
     const W = roundTo(second.weight, weights.dims, weights.numbers)

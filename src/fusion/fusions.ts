@@ -11,25 +11,38 @@ import { constantIf } from './constant-if.ts'
 import { constantNode } from './constant-node.ts'
 import { constantView } from './constant-view.ts'
 import { convBatchNorm } from './conv-batch-norm.ts'
+import { convConv } from './conv-conv.ts'
 import { convTransposeBatchNorm } from './conv-transpose-batch-norm.ts'
 import { deadNode } from './dead-node.ts'
 import type { Fusion } from './define-fusion.ts'
 import { divByConstant } from './div-by-constant.ts'
 import { dropout } from './dropout.ts'
+import { einsum } from './einsum.ts'
 import { explicitAttributes } from './explicit-attributes.ts'
+import { focusConv } from './focus-conv.ts'
+import { gemmAdd } from './gemm-add.ts'
 import { gemmBatchNorm } from './gemm-batch-norm.ts'
+import { gemmGemm } from './gemm-gemm.ts'
+import { gemmTranspose } from './gemm-transpose.ts'
+import { globalAveragePool } from './global-average-pool.ts'
 import { identity } from './identity.ts'
+import { matmulAdd } from './matmul-add.ts'
 import { matmulBatchNorm } from './matmul-batch-norm.ts'
 import { neutralOperand } from './neutral-operand.ts'
 import { noOpResize } from './no-op-resize.ts'
 import { noOpView } from './no-op-view.ts'
 import { padChain } from './pad-chain.ts'
+import { padConv } from './pad-conv.ts'
+import { padPool } from './pad-pool.ts'
+import { parallelConvConcat } from './parallel-conv-concat.ts'
+import { parallelConvSum } from './parallel-conv-sum.ts'
 import { powConstant } from './pow-constant.ts'
 import { repeatedFunction } from './repeated-function.ts'
 import { reshapeChain } from './reshape-chain.ts'
 import { reshapeShape } from './reshape-shape.ts'
 import { sameTypeCast } from './same-type-cast.ts'
 import { shapeData } from './shape-data.ts'
+import { sharedInputMatMul } from './shared-input-matmul.ts'
 import { singleOperand } from './single-operand.ts'
 import { sliceChain } from './slice-chain.ts'
 import { splitConcat } from './split-concat.ts'
@@ -78,6 +91,20 @@ export const fusions = (): readonly Fusion[] => [
   ...blocks,
   affineAfterLinear,
   affineBeforeLinear,
+  einsum,
+  globalAveragePool,
+  padConv,
+  padPool,
+  gemmTranspose,
+  matmulAdd,
+  gemmAdd,
+  focusConv,
+  convConv,
+  gemmGemm,
+  parallelConvSum,
+  parallelConvConcat,
+  // After the blocks: it joins what they look for apart.
+  sharedInputMatMul,
   // After the affine absorption, which takes constants one by one and a division as it is.
   constantChain,
   divByConstant,

@@ -8,7 +8,7 @@ import {
   whySharedWeight,
   withItsAdd,
 } from './linear-operator.ts'
-import { roundTo } from './linear-weights.ts'
+import { largestWork, roundTo } from './linear-weights.ts'
 import { whyShared } from './pattern.ts'
 
 /**
@@ -46,9 +46,6 @@ export const gemmGemm = defineFusion({
     return [{ from: second.output, to: result }]
   },
 })
-
-/** Multiplications and additions that building a model may take: about a second. */
-const largestWork = 2 ** 30
 
 /** A product whose rows are those of its data. */
 const isMatrixProduct = (node: Node): boolean =>

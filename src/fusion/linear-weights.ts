@@ -3,6 +3,9 @@ import type { ChannelAffine } from './channel-affine.ts'
 
 /** Weight algebra: everything is computed in float64 and rounded once to the weights' own type. */
 
+/** Multiplications that a product of two weights may take when a model is built: about a second. */
+export const largestWork = 2 ** 30
+
 /** Multiplies by one factor for each index along an axis; the reason when that does not fit the dims or the type. */
 export function scaleAxis(tensor: Tensor, axis: number, factors: Float64Array): Tensor | string {
   if (tensor.dims[axis] !== factors.length) {

@@ -7,7 +7,7 @@ import { slidingWindow, withWindow } from './sliding-window.ts'
 export const padConv = defineFusion({
   name: 'pad-conv',
   roots: ['Conv'],
-  rewrite(root, graph) {
+  rewrite(root, graph, context) {
     const [padded, weight, ...rest] = root.inputs
     const pad = padded?.producer
     const data = pad?.inputs[0]
@@ -18,7 +18,7 @@ export const padConv = defineFusion({
     if (shared !== undefined) return shared
     const window = slidingWindow(root, kernel)
     if (typeof window === 'string') return window
-    const padding = spatialPadding(pad, kernel.length)
+    const padding = spatialPadding(pad, kernel.length, context)
     if (typeof padding === 'string') return padding
     if (padding.value !== 0) return `it pads with ${padding.value}, not with 0`
     const begins = window.begins.map((amount, axis) => amount + (padding.begins[axis] ?? 0))

@@ -13,7 +13,7 @@ import { slidingWindow, withWindow } from './sliding-window.ts'
 export const padPool = defineFusion({
   name: 'pad-pool',
   roots: ['AveragePool', 'MaxPool'],
-  rewrite(root, graph) {
+  rewrite(root, graph, context) {
     const [padded] = root.inputs
     const pad = padded?.producer
     const data = pad?.inputs[0]
@@ -28,7 +28,7 @@ export const padPool = defineFusion({
     const window = slidingWindow(root, kernel)
     if (typeof window === 'string') return window
     if (window.dilations.some((dilation) => dilation !== 1)) return 'its window has holes (dilations)'
-    const padding = spatialPadding(pad, kernel.length)
+    const padding = spatialPadding(pad, kernel.length, context)
     if (typeof padding === 'string') return padding
     const isMax = root.op === 'MaxPool'
     const reason = isMax
