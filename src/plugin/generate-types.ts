@@ -51,7 +51,7 @@ const header = `/* eslint-disable */
 export function generateTypes(imports: readonly DeclaredImport[]): { text: string; ambiguous: AmbiguousImport[] } {
   const byName = new Map<string, DeclaredImport[]>()
   for (const declared of imports) {
-    const name = isPath(declared.specifier) ? withoutDots(declared.specifier) : declared.specifier
+    const name = nameOf(declared.specifier)
     byName.set(name, [...(byName.get(name) ?? []), declared])
   }
   const ambiguous: AmbiguousImport[] = []
@@ -60,19 +60,14 @@ export function generateTypes(imports: readonly DeclaredImport[]): { text: strin
     const [type = untyped, ...others] = new Set(declared.map(({ type }) => type))
     types.set(name, others.length === 0 ? type : untyped)
     if (others.length === 0) continue
-    ambiguous.push({
-      specifier: declared[0]?.specifier ?? name,
-      models: [...new Set(declared.map(({ model }) => model))],
-    })
+    const models = [...new Set(declared.map(({ model }) => model))]
+    ambiguous.push({ specifier: declared[0]?.specifier ?? name, models })
   }
 
   const patterns = new Map<string, { type: string; imports: DeclaredImport[] }>()
-  const paths = [...byName]
-    .filter(([, [first]]) => first !== undefined && isPath(first.specifier))
-    .map(([name]) => name)
   for (const [name, declared] of byName) {
     const type = types.get(name) ?? untyped
-    const pattern = paths.includes(name) ? `*/${shortestSuffix(name, type, paths, types)}` : name
+    const pattern = name.startsWith(anyFolder) ? shortestPattern(name, type, types) : name
     const block = patterns.get(pattern) ?? { type, imports: [] }
     block.imports.push(...declared)
     patterns.set(pattern, block)
@@ -88,9 +83,11 @@ export function generateTypes(imports: readonly DeclaredImport[]): { text: strin
   }
 }
 
-const isPath = (specifier: string): boolean => /^\.{0,2}\//.test(specifier)
+const anyFolder = '*/'
 
-const withoutDots = (specifier: string): string => specifier.replace(/^(?:\.{0,2}\/)+/, '')
+/** A path below any folder, or the name itself of what is no path. */
+const nameOf = (specifier: string): string =>
+  /^\.{0,2}\//.test(specifier) ? anyFolder + specifier.replace(/^(?:\.{0,2}\/)+/, '') : specifier
 
 /** A query may hold a slash: only the path counts. */
 const segments = (name: string): string[] => {
@@ -101,17 +98,13 @@ const segments = (name: string): string[] => {
 
 const depth = (pattern: string): number => segments(pattern).length
 
-const shortestSuffix = (
-  name: string,
-  type: string,
-  paths: readonly string[],
-  types: ReadonlyMap<string, string>,
-): string => {
-  const parts = segments(name)
+/** The pattern with the fewest folders that fits no path of another type. */
+const shortestPattern = (name: string, type: string, types: ReadonlyMap<string, string>): string => {
+  const parts = segments(name.slice(anyFolder.length))
   for (let length = 1; length < parts.length; length++) {
-    const suffix = parts.slice(-length).join('/')
-    const fitting = paths.filter((path) => path === suffix || path.endsWith(`/${suffix}`))
-    if (fitting.every((path) => types.get(path) === type)) return suffix
+    const suffix = `/${parts.slice(-length).join('/')}`
+    const fitting = [...types].filter(([other]) => other.startsWith(anyFolder) && other.endsWith(suffix))
+    if (fitting.every(([, otherType]) => otherType === type)) return `*${suffix}`
   }
   return name
 }

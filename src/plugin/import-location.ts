@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { modelRequest } from './query.ts'
 
 /** Where a module imports a model. The line counts from 1, the column from 0, as bundlers do. */
 export interface ImportLocation {
@@ -24,4 +25,12 @@ export async function findImport(importer: string, specifier: string): Promise<I
     return { file: importer, line: index + 1, column, frame: `${label}${text}\n${mark}` }
   }
   return undefined
+}
+
+/** The strings of a file that may import models; undefined when there is no such file. */
+export async function specifiersOfModels(file: string): Promise<string[] | undefined> {
+  const source = await readFile(file, 'utf8').catch(() => undefined)
+  if (source === undefined) return undefined
+  const strings = [...source.matchAll(/(['"`])((?:(?!\1)[^\n\\])+)\1/g)].map(([, , text = '']) => text)
+  return [...new Set(strings)].filter((text) => modelRequest.test(text))
 }

@@ -28,6 +28,8 @@ export class ModelImports {
   readonly #sites = new Map<string, Map<string, ImportSite>>()
   readonly #types = new Map<string, string>()
   readonly #warned = new Set<string>()
+  /** Imports whose spelling is being looked up: resolving them again must not begin that anew. */
+  readonly lookups = new Set<string>()
 
   constructor(options: ResolvedOptions, place: BuildPlace) {
     this.#options = options

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { CompiledFile, CompiledModel } from '../compile.ts'
+import { specifiersOfModels } from '../import-location.ts'
 import type { ModelImports } from '../model-imports.ts'
 import { runtimeModule } from '../onnxruntime-builds.ts'
 import { PluginError } from '../plugin-error.ts'
@@ -45,14 +46,44 @@ export async function resolveModel(
   const folder = importerFile === undefined ? imports.place.root : path.dirname(importerFile)
   const model = resolved === null ? path.resolve(folder, file) : splitQuery(resolved.id).file
   const site = importerFile !== undefined && path.isAbsolute(importerFile) ? importerFile : undefined
-  const provisional = `${model}?${query}`
+  let id = `${model}?${query}`
+  let failure: unknown
   try {
-    const id = `${model}?${parseQuery(query, specifier).canonical}`
-    if (importer !== undefined) imports.addSite(id, specifier, site)
-    return id
+    id = `${model}?${parseQuery(query, specifier).canonical}`
   } catch (error) {
-    imports.addSite(provisional, specifier, site)
-    return fail(context, imports, provisional, error)
+    failure = error
+  }
+  if (importer !== undefined) {
+    for (const written of await writtenSpecifiers(context, imports, specifier, importer, id)) {
+      imports.addSite(id, written, site)
+    }
+  }
+  return failure === undefined ? id : fail(context, imports, id, failure)
+}
+
+/**
+ * How the importing file spells an import. An alias plugin, as Vite has one built in, hands over what it made of it: then every import
+ * of a model in that file is resolved, and those that lead to this one are taken.
+ */
+async function writtenSpecifiers(
+  context: HookContext,
+  { lookups }: ModelImports,
+  specifier: string,
+  importer: string,
+  id: string,
+): Promise<string[]> {
+  const written = await specifiersOfModels(splitQuery(importer).file)
+  if (written === undefined || written.includes(specifier)) return [specifier]
+  const lookup = JSON.stringify([importer, specifier])
+  if (lookups.has(lookup)) return []
+  lookups.add(lookup)
+  try {
+    const resolved = await Promise.all(written.map((other) => context.resolve(other, importer, { skipSelf: false })))
+    return written.filter((_, index) => resolved[index]?.id === id)
+  } catch {
+    return []
+  } finally {
+    lookups.delete(lookup)
   }
 }
 
