@@ -1,0 +1,59 @@
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { ModelReport } from '../runtime/types.ts'
+import { formatBytes, formatReport } from './format-report.ts'
+
+const report: ModelReport = {
+  nodes: { before: 221, after: 151 },
+  bytes: { before: 578_966, after: 560_100 },
+  fusions: { 'conv-batch-norm': 35, dropout: 1 },
+  verification: { status: 'verified', maxAbsError: 1.25e-6, maxRelError: 0 },
+}
+const line = (change: Partial<ModelReport> = {}, cached = false) =>
+  formatReport(
+    {
+      source: path.resolve('models/cls.onnx'),
+      key: '',
+      model: { name: '', file: '', bytes: 0, sha256: '' },
+      externalData: [],
+      inputs: [],
+      outputs: [],
+      features: [],
+      report: { ...report, ...change },
+      milliseconds: 412,
+      cached,
+    },
+    'fused',
+  )
+
+describe('formatReport', () => {
+  it('says nodes, bytes, fusions, errors and time in one line', () => {
+    expect(line()).toBe(
+      'models/cls.onnx?fused: 221 → 151 nodes · 579 kB → 560 kB · conv-batch-norm ×35, dropout ×1 · ' +
+        'verified, largest error 1.3e-6 absolute, 0 relative · 412 ms',
+    )
+  })
+  it.each([
+    [{ verification: { status: 'off' } }, 'verification off'],
+    [{ verification: { status: 'unchanged' } }, 'unchanged'],
+    [
+      { verification: { status: 'not-verified', reason: 'it draws random numbers' } },
+      'not verified: it draws random numbers',
+    ],
+    [{ fusions: {}, nodes: { before: 4, after: 4 } }, ': 4 nodes · 579 kB → 560 kB · nothing to fuse ·'],
+  ] satisfies [Partial<ModelReport>, string][])('says %j', (change, text) => {
+    expect(line(change)).toContain(text)
+  })
+  it('says when the model came from the cache', () => expect(line({}, true)).toMatch(/ · cached$/))
+})
+
+it.each([
+  [0, '0 B'],
+  [999, '999 B'],
+  [1000, '1.00 kB'],
+  [12_345, '12.3 kB'],
+  [999_499, '999 kB'],
+  [999_600, '1.00 MB'],
+  [2_500_000_000, '2.50 GB'],
+  [9_999_000_000_000, '9999 GB'],
+])('formats %d bytes as %s', (bytes, text) => expect(formatBytes(bytes)).toBe(text))
