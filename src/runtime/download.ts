@@ -64,9 +64,15 @@ export const download = async (
 }
 
 const open = async (url: string, signal: AbortSignal): Promise<Response> => {
-  // Node's fetch has no file: URLs. An import of node:fs would trip bundlers that build for the browser.
+  const bytes = await readFileUrl(url, signal)
+  return bytes ? new Response(bytes) : fetch(url, { signal })
+}
+
+/** The bytes behind a file: URL, which Node's fetch does not know; undefined for other URLs, and in a browser. */
+export const readFileUrl = async (url: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined> => {
+  // An import of node:fs would trip bundlers that build for the browser.
   const files = url.startsWith('file:') ? globalThis.process?.getBuiltinModule?.('node:fs/promises') : undefined
-  return files ? new Response(new Uint8Array(await files.readFile(new URL(url), { signal }))) : fetch(url, { signal })
+  return files && new Uint8Array(await files.readFile(new URL(url), { signal }))
 }
 
 const isHtml = (response: Response): boolean => !!response.headers.get('content-type')?.startsWith('text/html')

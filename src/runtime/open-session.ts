@@ -1,5 +1,5 @@
 import type { InferenceSession } from 'onnxruntime-web'
-import { download } from './download.ts'
+import { download, readFileUrl } from './download.ts'
 import { OnnxLoadError } from './load-error.ts'
 import { chooseRuntime, whyNoAdapter } from './providers.ts'
 import { serialise } from './serialise.ts'
@@ -97,7 +97,13 @@ const openRuntime = async (
 
   // These are read once, when onnxruntime-web initialises; what the app has set stays.
   const { wasm } = runtime.env
-  if (build.wasm !== undefined) wasm.wasmPaths ??= { wasm: build.wasm }
+  if (build.wasm !== undefined && !wasm.wasmBinary) {
+    const bytes = await readFileUrl(build.wasm).catch((error: unknown) => {
+      throw failure(error)
+    })
+    if (bytes) wasm.wasmBinary = bytes.buffer
+    else wasm.wasmPaths ??= { wasm: build.wasm }
+  }
   // On WebGPU threads would only wait. Node has no `self`, and there onnxruntime-web cannot count the cores.
   if ((adapter && !noWebgpu) || typeof self === 'undefined') wasm.numThreads ??= 1
 

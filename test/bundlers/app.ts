@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process'
 import type { Browser, Page } from 'playwright-core'
 import { expect } from 'vitest'
 import { type ServeOptions, type StaticServer, serve } from '../browser/static-server.ts'
 import { type PageOptions, withPage } from '../browser/with-page.ts'
 import { x } from './models.ts'
+import type { Project } from './project.ts'
 
 export const html = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/src/app.js"></script>'
 
@@ -83,4 +85,17 @@ export const onBuiltPage = async <Result>(
   } finally {
     await server.close()
   }
+}
+
+/** Imports the built app in a process of its own and runs its model `fused` there. */
+export const runInNodeProcess = async (project: Project, file: string): Promise<RunResult> => {
+  await project.write({
+    'run.mjs': `
+      await import(${JSON.stringify(`./${file}`)})
+      console.log(JSON.stringify(await runModel('fused', ['wasm'], ${JSON.stringify(x)})))`,
+  })
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['run.mjs'], { cwd: project.folder, encoding: 'utf8' })
+  expect(stderr).toBe('')
+  expect(status).toBe(0)
+  return JSON.parse(stdout)
 }

@@ -1,9 +1,12 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import type { Browser } from 'playwright-core'
 import { type OutputOptions, type RollupLog, type RollupOptions, rollup, watch } from 'rollup'
 import onnx, { type Options } from 'unplugin-onnx/rollup'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { launchBrowser } from '../browser/launch-browser.ts'
-import { app, expectClose, htmlWith, onBuiltPage, runModel } from './app.ts'
+import { app, expectClose, htmlWith, onBuiltPage, runInNodeProcess, runModel } from './app.ts'
 import { bytesOf, convBatchNorm, runInNode, withExternalData } from './models.ts'
 import { createProject, type Project } from './project.ts'
 import { WatchedBuilds } from './watched-builds.ts'
@@ -93,6 +96,15 @@ describe('a Rollup build', () => {
     )
   })
 
+  it.each(['es', 'cjs'] as const)('gives a server a file URL that Node can load, as %s', async (format) => {
+    const extension = format === 'es' ? 'mjs' : 'cjs'
+    await build({}, {}, { format, entryFileNames: `[name].${extension}`, chunkFileNames: `[name].${extension}` })
+    const { executionProvider, y, url } = await runInNodeProcess(project, `dist/app.${extension}`)
+    expect(executionProvider).toBe('wasm')
+    expect(url).toMatch(/^file:\/\/.*\/dist\/assets\/.*\.onnx$/)
+    expectClose(y, expected)
+  })
+
   it('leaves onnxruntime-web alone when the user makes it external', async () => {
     const output = await build({}, { external: [/^onnxruntime-web/] })
     expect(output.filter(({ fileName }) => fileName.endsWith('.wasm'))).toEqual([])
@@ -162,6 +174,18 @@ describe('a Rollup build', () => {
       frame: expect.stringContaining(`3 | import model from '${specifier}'`),
     })
     await expect(failure).rejects.toThrow(/imported by .*src\/wrong\.js:3:19/)
+  })
+
+  it('takes a model from a folder that has no packages and an odd name', async () => {
+    const elsewhere = await mkdtemp(path.join(tmpdir(), 'else where #1 é-'))
+    await writeFile(path.join(elsewhere, 'net.onnx'), model)
+    await project.write({ 'src/far.js': app({ far: `${elsewhere}/net.onnx?fused` }) })
+    await build({}, { input: project.path('src/far.js') })
+    await project.write({ 'dist/index.html': htmlWith('./far.js') })
+    await onBuiltPage(browser, project.path('dist'), async (page) => {
+      expectClose((await runModel(page, 'far', 'wasm')).y, expected)
+    })
+    await rm(elsewhere, { recursive: true })
   })
 
   it('leaves nothing in the cache when a model fails', async () => {

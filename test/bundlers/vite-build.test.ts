@@ -1,14 +1,26 @@
-import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import type { Browser } from 'playwright-core'
 import onnx, { type Options } from 'unplugin-onnx/vite'
 import { build, type InlineConfig, mergeConfig } from 'vite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { launchBrowser } from '../browser/launch-browser.ts'
 import { serve } from '../browser/static-server.ts'
-import { answerMessages, app, appWithWorker, expectClose, html, onBuiltPage, runModel } from './app.ts'
+import {
+  answerMessages,
+  app,
+  appWithWorker,
+  expectClose,
+  html,
+  onBuiltPage,
+  runInNodeProcess,
+  runModel,
+} from './app.ts'
 import { bytesOf, convBatchNorm, runInNode, withExternalData } from './models.ts'
 import { createProject, type Project } from './project.ts'
+import { WatchedBuilds } from './watched-builds.ts'
 
 const model = bytesOf(convBatchNorm())
 const external = withExternalData(convBatchNorm(1), 'weights.bin')
@@ -180,21 +192,10 @@ describe('a Vite build', () => {
 
   it('gives a server a file URL that Node can load', async () => {
     await viteBuild({ build: { ssr: project.path('server/entry.js'), outDir: project.path('dist-server') } })
-    await project.write({
-      'dist-server/run.mjs': `
-        await import('./entry.js')
-        const before = performance.getEntriesByType('resource').length
-        const { executionProvider, y, url } = await runModel('fused', ['wasm'], ${JSON.stringify(Array(108).fill(0.5))})
-        console.log(JSON.stringify({ executionProvider, count: y.length, url }))`,
-    })
-    const { stdout, stderr } = spawnSync(process.execPath, ['dist-server/run.mjs'], {
-      cwd: project.folder,
-      encoding: 'utf8',
-    })
-    expect(stderr).toBe('')
-    const result = JSON.parse(stdout)
-    expect(result).toMatchObject({ executionProvider: 'wasm', count: 16 * 36 })
-    expect(result.url).toMatch(/^file:\/\/.*\/dist-server\/assets\/net\..*\.onnx$/)
+    const { executionProvider, y, url } = await runInNodeProcess(project, 'dist-server/entry.js')
+    expect(executionProvider).toBe('wasm')
+    expect(url).toMatch(/^file:\/\/.*\/dist-server\/assets\/net\..*\.onnx$/)
+    expectClose(y, expected)
   })
 
   it('gives a library a URL beside its own file, in every format', async () => {
@@ -209,5 +210,75 @@ describe('a Vite build', () => {
     const cjs = createRequire(import.meta.url)(project.path('dist/lib.cjs'))
     expect([cjs.url, cjs.original.url]).toEqual([es.url, es.original.url])
     expect(await project.read('dist/lib.js')).toMatch(/import\(.onnxruntime-web\/wasm.\)/)
+  })
+
+  it('shows the importing file and line of a broken model', async () => {
+    await project.write({
+      'src/wrong/app.js': "// one\nimport model from './pointer.onnx?fused'\nconsole.log(model)\n",
+      'src/wrong/pointer.onnx': 'version https://git-lfs.github.com/spec/v1\n',
+    })
+    const failure = viteBuild({ build: { rolldownOptions: { input: project.path('src/wrong/app.js') } } })
+    await expect(failure).rejects.toThrow(
+      /src\/wrong\/pointer\.onnx: This is a Git-LFS pointer.*imported by src\/wrong\/app\.js:2:19.*2 \| import model from/s,
+    )
+  })
+
+  it('takes a model from a folder that has no packages', async () => {
+    const elsewhere = await mkdtemp(path.join(tmpdir(), 'elsewhere-'))
+    await writeFile(path.join(elsewhere, 'net.onnx'), model)
+    await project.write({ 'far/index.html': html, 'far/src/app.js': app({ far: `${elsewhere}/net.onnx?fused` }) })
+    await viteBuild({ root: project.path('far') })
+    await onBuiltPage(browser, project.path('dist'), async (page) => {
+      expectClose((await runModel(page, 'far', 'wasm')).y, expected)
+    })
+    await rm(elsewhere, { recursive: true })
+  })
+})
+
+describe('vite build --watch', () => {
+  it('builds the edited model, also when only its weights change, and emits what did not change again', async () => {
+    await project.write({
+      'watch/index.html': html,
+      'watch/src/app.js': app({ fused: './net.onnx?fused', external: './big.onnx?fused' }),
+      'watch/src/net.onnx': model,
+      'watch/src/big.onnx': external.model,
+      'watch/src/weights.bin': external.data,
+    })
+    const expectedOther = await runInNode(bytesOf(convBatchNorm(2)))
+    const watcher = await viteBuild({ root: project.path('watch'), build: { watch: { buildDelay: 20 } } })
+    if (!('on' in watcher)) throw new Error('vite build --watch gave no watcher')
+    const builds = new WatchedBuilds<'failed' | 'built'>()
+    let failed = false
+    watcher.on('event', (event) => {
+      if ('result' in event) event.result?.close()
+      if (event.code === 'START') {
+        failed = false
+        builds.started()
+      }
+      if (event.code === 'ERROR') failed = true
+      if (event.code === 'END' || event.code === 'ERROR') builds.ended(failed ? 'failed' : 'built')
+    })
+    const next = (files: Parameters<Project['write']>[0]) =>
+      builds.after(() =>
+        project.write(
+          Object.fromEntries(Object.entries(files).map(([name, content]) => [`watch/src/${name}`, content])),
+        ),
+      )
+    const expectResults = (fused: number[], external: number[]) =>
+      onBuiltPage(browser, project.path('dist'), async (page) => {
+        expectClose((await runModel(page, 'fused', 'wasm')).y, fused)
+        expectClose((await runModel(page, 'external', 'wasm')).y, external)
+      })
+    await next({})
+    await next({ 'app.js': `${app({ fused: './net.onnx?fused', external: './big.onnx?fused' })}console.log(1)` })
+    await expectResults(expected, expectedExternal)
+    await next({ 'net.onnx': bytesOf(convBatchNorm(2)) })
+    await expectResults(expectedOther, expectedExternal)
+    await next({ 'weights.bin': withExternalData(convBatchNorm(2), 'weights.bin').data })
+    await expectResults(expectedOther, expectedOther)
+    expect(await next({ 'net.onnx': 'nonsense' })).toBe('failed')
+    expect(await next({ 'net.onnx': model })).toBe('built')
+    await expectResults(expected, expectedOther)
+    await watcher.close()
   })
 })

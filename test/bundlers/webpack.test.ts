@@ -1,10 +1,22 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import type { Browser } from 'playwright-core'
 import onnx, { type Options } from 'unplugin-onnx/webpack'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import webpack, { type Configuration, type Stats } from 'webpack'
 import { launchBrowser } from '../browser/launch-browser.ts'
 import { serve } from '../browser/static-server.ts'
-import { answerMessages, app, appWithWorker, expectClose, htmlWith, onBuiltPage, runModel } from './app.ts'
+import {
+  answerMessages,
+  app,
+  appWithWorker,
+  expectClose,
+  htmlWith,
+  onBuiltPage,
+  runInNodeProcess,
+  runModel,
+} from './app.ts'
 import { bytesOf, convBatchNorm, runInNode, withExternalData } from './models.ts'
 import { createProject, type Project } from './project.ts'
 import { WatchedBuilds } from './watched-builds.ts'
@@ -194,6 +206,36 @@ describe('a webpack build', () => {
     await project.write({ 'src/unused.js': "import model from './net.onnx?fused'\nconsole.log('without')\n" })
     await build({ mode: 'production', entry: './src/unused.js' })
     expect(await project.read('dist/main.js')).not.toContain('executionProviders')
+  })
+
+  it('takes a model from a folder that has no packages', async () => {
+    const elsewhere = await mkdtemp(path.join(tmpdir(), 'else where é-'))
+    await writeFile(path.join(elsewhere, 'net.onnx'), model)
+    await project.write({ 'src/far.js': app({ far: '@far/net.onnx?fused' }) })
+    await build({ entry: './src/far.js', resolve: { alias: { '@far': elsewhere } } })
+    await onBuiltPage(browser, project.path('dist'), async (page) => {
+      expectClose((await runModel(page, 'far', 'wasm')).y, expected)
+    })
+    await rm(elsewhere, { recursive: true })
+  })
+
+  it('gives a server a file URL that Node can load', async () => {
+    await build({ target: 'node', output: { filename: 'main.cjs' } })
+    const { executionProvider, y, url } = await runInNodeProcess(project, 'dist/main.cjs')
+    expect(executionProvider).toBe('wasm')
+    expect(url).toMatch(/^file:\/\/.*\/dist\/.*\.onnx$/)
+    expectClose(y, expected)
+  })
+
+  it('builds in a folder of an odd name', async () => {
+    const files = { 'src/app.js': app({ fused: './net.onnx?fused' }), 'src/net.onnx': model }
+    const odd = await createProject({ ...files, 'dist/index.html': htmlWith('main.js', 'text/javascript') }, 'odd #1 é')
+    const stats = await run({ context: odd.folder, output: { path: odd.path('dist'), clean: false } })
+    expect(stats.toJson({ errors: true }).errors).toEqual([])
+    await onBuiltPage(browser, odd.path('dist'), async (page) => {
+      expectClose((await runModel(page, 'fused', 'wasm')).y, expected)
+    })
+    await odd.remove()
   })
 
   it('names the importing file and line of a model that is wrong or missing', async () => {
