@@ -19,7 +19,6 @@ interface HookContext {
   error(error: {
     message: string
     code?: string
-    cause?: unknown
     id?: string
     frame?: string
     loc?: { file: string; line: number; column: number }
@@ -127,13 +126,12 @@ async function fail(context: HookContext, imports: ModelImports, id: string, err
   const location = await imports.locate(id)
   const message = error instanceof Error ? error.message : String(error)
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? { code: error.code } : {}
-  if (location === undefined) return context.error({ message, ...code, cause: error, id })
+  if (location === undefined) return context.error({ message, ...code, id })
   const { file, line, column, frame } = location
   const place = path.relative(imports.place.root, file).split(path.sep).join('/')
   return context.error({
     message: `${message}\n  imported by ${place}:${line}:${column + 1}`,
     ...code,
-    cause: error,
     id,
     frame,
     loc: { file, line, column },
