@@ -92,6 +92,7 @@ const drawText = () => {
 const clearResults = () => {
   results.replaceChildren()
   failure.hidden = true
+  failure.textContent = ''
   step.textContent = 'Nothing has run yet.'
   drawText()
 }
@@ -180,7 +181,8 @@ const onSubmit = async () => {
     await done
   } catch (error) {
     step.textContent = controller.signal.aborted ? 'Stopped.' : 'Failed.'
-    failure.hidden = controller.signal.aborted
+    if (controller.signal.aborted) return
+    failure.hidden = false
     failure.textContent = error instanceof Error ? error.message : String(error)
   } finally {
     setRunning(undefined)

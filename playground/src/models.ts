@@ -6,7 +6,7 @@ import textAngle from '../models/text-angle-classifier.onnx?onnx'
 import tutorialFused from '../models/tutorial.onnx?fused'
 import tutorial from '../models/tutorial.onnx?onnx'
 import type { Load, Outputs, Runnable, Variant } from './benchmark.ts'
-import { classifierInput, lineHeight, lineWidth } from './text-line.ts'
+import { classifierInput, lineHeight, lineWidth, pixelsOf } from './text-line.ts'
 
 /** A model that the page can run. */
 export interface PlaygroundModel {
@@ -64,7 +64,7 @@ const noise = (dims: readonly number[]): Float32Array => {
   })
 }
 
-const canvases = () => Array.from(document.querySelectorAll<HTMLCanvasElement>('#text-line canvas'))
+const lines = () => Array.from(document.querySelectorAll<HTMLCanvasElement>('#text-line canvas'), pixelsOf)
 
 export const models: readonly PlaygroundModel[] = [
   {
@@ -73,7 +73,7 @@ export const models: readonly PlaygroundModel[] = [
     about: 'Trained: PaddleOCR’s network that tells upright lines of text from those upside down.',
     report: textAngleFused.report,
     sizes: [{ dims: [2, 3, lineHeight, lineWidth], note: 'both lines' }],
-    load: loadBoth(textAngle, textAngleFused, (dims) => ({ x: { data: classifierInput(canvases()), dims } })),
+    load: loadBoth(textAngle, textAngleFused, (dims) => ({ x: { data: classifierInput(lines()), dims } })),
   },
   {
     id: 'resnet18',

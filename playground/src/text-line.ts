@@ -22,15 +22,18 @@ export const drawTextLine = (canvas: HTMLCanvasElement, text: string, { rotated 
   context.fillText(text, 0, 36)
 }
 
-/** The images of some canvases as the classifier takes them: float32 [images, blue–green–red, height, width] from −1 to 1. */
-export const classifierInput = (canvases: readonly HTMLCanvasElement[]): Float32Array => {
+/** The pixels of a canvas, red, green, blue and alpha of each. */
+export const pixelsOf = (canvas: HTMLCanvasElement): Uint8ClampedArray =>
+  contextOf(canvas).getImageData(0, 0, lineWidth, lineHeight).data
+
+/** Images as the classifier takes them: float32 [images, blue–green–red, height, width] from −1 to 1. */
+export const classifierInput = (images: readonly ArrayLike<number>[]): Float32Array => {
   const plane = lineWidth * lineHeight
-  const input = new Float32Array(canvases.length * 3 * plane)
-  for (const [image, canvas] of canvases.entries()) {
-    const { data } = contextOf(canvas).getImageData(0, 0, lineWidth, lineHeight)
+  const input = new Float32Array(images.length * 3 * plane)
+  for (const [image, pixels] of images.entries()) {
     for (let pixel = 0; pixel < plane; pixel++) {
       for (let channel = 0; channel < 3; channel++) {
-        const level = data[pixel * 4 + (2 - channel)] ?? 0
+        const level = pixels[pixel * 4 + (2 - channel)] ?? 0
         input[(image * 3 + channel) * plane + pixel] = level / 127.5 - 1
       }
     }
