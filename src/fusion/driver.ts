@@ -167,6 +167,7 @@ function apply({ replacements, added, constants }: Rewrite, root: Node, worklist
   }
   for (const node of added) {
     worklist.add(node)
+    for (const graph of node.subgraphs) for (const inner of graph.walk()) worklist.add(inner)
     for (const input of node.inputs) worklist.add(input?.producer)
   }
   prune(root, worklist)

@@ -258,6 +258,30 @@ describe('replaceAllUsesWith', () => {
   })
 })
 
+describe('the order of two nodes', () => {
+  it('is known after any number of insertions in one place, after moves and after erasures', () => {
+    const model = buildModel((g) => {
+      const x = g.input('x')
+      g.output('y', g.op('Neg', [g.op('Relu', [x])]))
+    })
+    const { graph } = model
+    const [first, last] = graph.nodes
+    if (first === undefined || last === undefined) throw new RangeError('Two nodes were built.')
+    const inserted = Array.from({ length: 200 }, () => graph.insertBefore(last, { op: 'Abs', inputs: [first.output] }))
+    const more = Array.from({ length: 200 }, () => graph.insertAfter(first, { op: 'Exp', inputs: [first.output] }))
+    graph.moveAfter(first, inserted.slice(50, 60))
+    for (const node of inserted.slice(0, 20)) graph.eraseNode(node)
+    const order = [...graph.nodes]
+    expect(order).toHaveLength(382)
+    for (const [index, node] of order.entries()) {
+      const next = order[index + 1]
+      expect(graph.precedes(node, node)).toBe(false)
+      if (next !== undefined) expect([graph.precedes(node, next), graph.precedes(next, node)]).toEqual([true, false])
+    }
+    expect(more.every((node) => graph.precedes(first, node) && graph.precedes(node, last))).toBe(true)
+  })
+})
+
 describe('initializers', () => {
   it('go only when nothing uses them, and inputs with a default never', () => {
     const { graph } = buildModel((g) => {
