@@ -26,12 +26,16 @@ export interface DriverResult {
 /** How the reason begins when a fusion built something of another type or shape: a fault of the fusion, which tests look for. */
 export const wrongRewrite = 'wrong rewrite:'
 
+/** Fusions shrink a graph, or spell it anew a few times; far more rewrites than that undo each other. */
+const rewritesPerNode = 100
+
 /** Operator sets whose operators are known to have no effect but their outputs. */
 const pureDomains = new Set(['', 'com.microsoft', 'ai.onnx.ml'])
 
 /**
  * Applies fusions to a graph, and to the graphs nested in it, until none fires. One worklist: each node is visited once, and after a
  * rewrite only the nodes whose surroundings it changed, so the cost is linear in the graph. Stops after `maxRewrites`.
+ * Throws FusionError `endless` when fusions undo each other.
  */
 export function runFusions(
   model: Model,
@@ -41,7 +45,9 @@ export function runFusions(
 ): DriverResult {
   const byRoot = indexByRoot(fusions)
   const everywhere = byRoot.get('*') ?? []
-  const worklist = new Worklist(model.graph.walk())
+  const nodes = [...model.graph.walk()]
+  const worklist = new Worklist(nodes)
+  const tooMany = 1000 + rewritesPerNode * nodes.length
   const steps: Step[] = []
   const misses = new Map<Node, Map<string, string>>()
   for (let node = worklist.take(); node !== undefined && steps.length < maxRewrites; node = worklist.take()) {
@@ -57,6 +63,13 @@ export function runFusions(
         continue
       }
       steps.push(step)
+      if (steps.length > tooMany) {
+        throw new FusionError(
+          'endless',
+          fusion.name,
+          `The fusions do not come to an end: after ${steps.length} rewrites, ${fusion.name} rewrote ${step.node} again.`,
+        )
+      }
       if (!node.erased) worklist.add(node)
       break
     }
@@ -117,7 +130,8 @@ function attempt(fusion: Fusion, node: Node, context: FusionContext, worklist: W
   if (rewrite === undefined || rewrite instanceof Refusal) return rewrite
   const reason = whyNotApplicable(rewrite, context)
   if (reason !== undefined) {
-    for (const added of [...rewrite.added].reverse()) prune(added, worklist)
+    // Nothing around it changed, so nothing is looked at again.
+    for (const added of [...rewrite.added].reverse()) added.graph.eraseNode(added)
     for (const value of rewrite.constants) if (!value.isUsed) value.graph.removeInitializer(value)
     return new Refusal(reason)
   }
@@ -171,15 +185,20 @@ function apply({ replacements, added, constants }: Rewrite, root: Node, worklist
     for (const input of node.inputs) worklist.add(input?.producer)
   }
   prune(root, worklist)
-  for (const { from } of replacements) if (from.producer !== undefined) prune(from.producer, worklist)
+  // What a fusion replaced goes whatever its domain: the fusion knows what the operator does.
+  for (const { from } of replacements) if (from.producer !== undefined) prune(from.producer, worklist, isUnused)
 }
 
 /** Erases a node whose outputs nothing uses, then whatever only it used, constants included. Those that stay lost a user: they are visited again. */
-export function prune(start: Node, worklist?: { add(node: Node | undefined): void }): void {
+export function prune(
+  start: Node,
+  worklist?: { add(node: Node | undefined): void },
+  mayGo: (start: Node) => boolean = isRemovable,
+): void {
   const stack = [start]
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     if (node.erased) continue
-    if (!isRemovable(node)) {
+    if (!(node === start ? mayGo : isRemovable)(node)) {
       worklist?.add(node)
       continue
     }
@@ -194,8 +213,9 @@ export function prune(start: Node, worklist?: { add(node: Node | undefined): voi
 }
 
 /** Whether a node can go without anyone noticing: its outputs have no users, and its operator is known to do nothing else. */
-export const isRemovable = (node: Node): boolean =>
-  node.outputs.every((output) => output === undefined || !output.isUsed) && isPure(node)
+export const isRemovable = (node: Node): boolean => isUnused(node) && isPure(node)
+
+const isUnused = (node: Node): boolean => node.outputs.every((output) => output === undefined || !output.isUsed)
 
 const isPure = (node: Node): boolean => {
   if (!pureDomains.has(node.domain)) return false
