@@ -137,9 +137,9 @@ function contractedProduct(
   graph: GraphBuilder,
 ): Value | string {
   if (contracted.length > 1) return `"${contracted.join('')}" would have to become one axis`
-  // The operand whose own indices come last in the output is on the right.
+  // The operand whose own indices come last in the output is on the right; a vector may stand there anyway.
   const last = output.at(-1)
-  const isSwapped = last !== undefined && A.includes(last) && !B.includes(last)
+  const isSwapped = last !== undefined && A.includes(last) && !B.includes(last) && B.length > contracted.length
   const [left, right, L, R] = isSwapped ? [b, a, B, A] : [a, b, A, B]
   const batch = output.filter((index) => L.includes(index) && R.includes(index))
   const rows = output.filter((index) => L.includes(index) && !R.includes(index))

@@ -29,7 +29,8 @@ export const parallelConvSum = defineFusion({
     const { conv, x, one, two } = branches
     if (typeof one === 'string') return one
     if (typeof two === 'string') return two
-    const [large, small] = one.size >= two.size ? [one, two] : [two, one]
+    const isLarger = one.size > two.size || (one.size === two.size && one.weight !== undefined)
+    const [large, small] = isLarger ? [one, two] : [two, one]
     if (large.channels !== small.channels) return 'one branch has a single channel, which is stretched'
     const kernel = laidOver(large, small)
     if (typeof kernel === 'string') return kernel
