@@ -74,12 +74,18 @@ export function defineFusion(definition: PatternFusion | RootFusion): Fusion {
     roots: rootsOf(pattern),
     attempt(root, context) {
       let refusal: Refusal | undefined
+      let condition: Refusal | undefined
       for (const match of matchesOf(pattern, root)) {
-        const outcome = match instanceof Refusal ? match : attemptMatch(definition, match, context)
+        if (match instanceof Refusal) {
+          refusal ??= match
+          continue
+        }
+        const outcome = attemptMatch(definition, match, context)
         if (!(outcome instanceof Refusal)) return outcome
-        refusal ??= outcome
+        condition ??= outcome
       }
-      return refusal
+      // What matched and was refused was nearer than what did not match.
+      return condition ?? refusal
     },
   }
 }
