@@ -96,6 +96,29 @@ describe('compileModel', () => {
     await expect(compile('fused&skip=conv-bach-norm')).rejects.toMatchObject({ code: 'unknown-fusion' })
   })
 
+  it('fixes the dimensions that the query names, and of the options those that the model has', async () => {
+    await write(convBatchNorm())
+    const { inputs, outputs, report } = await compile('fused&dim.batch=2')
+    expect(inputs).toEqual([{ name: 'x', type: 'float32', shape: [2, 4, 8, 8] }])
+    expect(outputs).toMatchObject([{ name: 'y' }])
+    expect(report.verification.status).toBe('verified')
+    const everyModel = await compile('fused', { dimensions: { batch: 3, height: 224 } })
+    expect(everyModel.inputs[0]?.shape).toEqual([3, 4, 8, 8])
+    expect((await compile('onnx', { dimensions: { batch: 3 } })).inputs[0]?.shape?.[0]).toBe('batch')
+    await expect(compile('fused&dim.bach=2')).rejects.toThrow(expect.objectContaining({ code: 'unknown-dimension' }))
+  })
+
+  it('keeps to the operators of the standard when asked to', async () => {
+    await write(
+      buildModel((g) => {
+        const x = g.input('x', 'float32', [8])
+        g.output('y', g.op('Mul', [x, g.op('Sigmoid', [x])]))
+      }),
+    )
+    expect((await compile('fused&target=onnx')).report.nodes.after).toBe(2)
+    expect((await compile('fused')).report.nodes.after).toBe(1)
+  })
+
   it('stores the weights of a changed model in one new file, those of an unchanged one as they are', async () => {
     await writeInTwo(convBatchNorm(), 'weights.bin')
     const fused = await compile()

@@ -1,10 +1,11 @@
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { type FuseOptions, type FusionReport, fuse } from '../fusion/index.ts'
-import { encode, type Model } from '../graph/index.ts'
+import { type FuseOptions, type FusionReport, fuse, type Target } from '../fusion/index.ts'
+import { dimensionNames, encode, type Model, pinDimensions } from '../graph/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
 import { type CacheEntry, cacheKey, readEntry, type StoredFile, storeChunks, writeEntry } from './cache.ts'
+import { evaluate } from './evaluator.ts'
 import { interfaceOf, type ModelInterface, webgpuFeatures } from './model-interface.ts'
 import type { ResolvedOptions, VerifyOptions } from './options.ts'
 import type { ModelQuery } from './query.ts'
@@ -55,6 +56,8 @@ interface Settings {
   readonly fused: boolean
   readonly only: readonly string[] | undefined
   readonly skip: readonly string[] | undefined
+  readonly target: Target
+  readonly dimensions: Readonly<Record<string, number>>
   readonly verify: false | VerifyOptions
 }
 
@@ -68,7 +71,7 @@ const underWay = new Map<string, Promise<CacheEntry<StoredFacts>>>()
 export async function compileModel({ file, query, options, cacheDir, watch }: CompileRequest): Promise<CompiledModel> {
   const started = performance.now()
   const source = await readModel(file, watch)
-  const settings = settingsOf(query, options)
+  const settings = settingsOf(source.model, query, options)
   const key = await cacheKey([path.basename(file), await contentOf(source), settings])
   const place = path.join(cacheDir, key)
   let cached = true
@@ -83,15 +86,24 @@ export async function compileModel({ file, query, options, cacheDir, watch }: Co
   return { ...compiledModel(file, await entry), cached }
 }
 
-const settingsOf = ({ fused, ...query }: ModelQuery, options: ResolvedOptions): Settings => {
-  if (!fused) return { fused, only: undefined, skip: undefined, verify: false }
+const settingsOf = (model: Model, { fused, ...query }: ModelQuery, options: ResolvedOptions): Settings => {
+  const { target } = options
+  if (!fused) return { fused, only: undefined, skip: undefined, target, dimensions: {}, verify: false }
   const verify = query.verify ?? options.verify
   return {
     fused,
     only: query.only ?? options.only,
     skip: query.skip ?? options.skip,
+    target: query.target ?? target,
+    dimensions: { ...ownDimensions(model, options.dimensions), ...query.dimensions },
     verify: verify === true ? options.verify || {} : verify,
   }
+}
+
+/** Of sizes meant for every model, those whose dimension this one has. */
+const ownDimensions = (model: Model, dimensions: Readonly<Record<string, number>>): Record<string, number> => {
+  const names = new Set(dimensionNames(model))
+  return Object.fromEntries(Object.entries(dimensions).filter(([name]) => names.has(name)))
 }
 
 const contentOf = async ({ file, externalFiles }: ModelOnDisk) => [
@@ -119,12 +131,13 @@ async function build(
   folder: string,
   started: number,
 ): Promise<{ files: StoredFile[]; facts: StoredFacts }> {
-  const original = source.model
-  const { fused, only, skip } = settings
-  const selection = { ...(only && { only }), ...(skip && { skip }) }
-  const { model, report } = fused ? fuse(original, selection) : fuse(original, { only: [] })
+  const { fused, only, skip, target, dimensions } = settings
+  // The original under the same sizes, so that both are fed the same.
+  const original = pinDimensions(source.model, dimensions)
+  const fuseOptions = { target, dimensions, evaluate, ...(only && { only }), ...(skip && { skip }) }
+  const { model, report } = fuse(source.model, fused ? fuseOptions : { only: [] })
   const stored = await store(source, model, folder)
-  const verification = await verified(source, model, report, settings, selection)
+  const verification = await verified({ ...source, model: original }, model, report, settings, fuseOptions)
   return {
     files: stored.files,
     facts: {

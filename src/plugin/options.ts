@@ -1,3 +1,4 @@
+import { type Target, targets } from '../fusion/index.ts'
 import { nearest } from '../nearest-name.ts'
 import type { RuntimeName } from '../runtime/types.ts'
 import { PluginError } from './plugin-error.ts'
@@ -22,6 +23,16 @@ export interface Options {
   /** Fusions not to apply, by name. Default: none. */
   skip?: readonly string[] | undefined
   /**
+   * Sizes of symbolic dimensions of the models' inputs, by name: they are fixed in the fused model and its types. Each model takes those
+   * that it has. A query's `dim.batch=1` is for one model, and a name that it has not is an error there.
+   */
+  dimensions?: Readonly<Record<string, number>> | undefined
+  /**
+   * What fused models may hold beyond the ONNX standard: `web`, operators that onnxruntime-web runs on WebGPU and on wasm, to fall back on;
+   * `webgpu`, those that run on WebGPU alone; `onnx`, none. Default: `'web'`.
+   */
+  target?: Target | undefined
+  /**
    * The file, relative to the project's root, that declares the type of each imported model; `false` writes none.
    * Let tsconfig.json include it. Default: `'onnx-models.d.ts'`.
    */
@@ -39,6 +50,8 @@ export interface ResolvedOptions {
   readonly verify: false | VerifyOptions
   readonly only: readonly string[] | undefined
   readonly skip: readonly string[] | undefined
+  readonly dimensions: Readonly<Record<string, number>>
+  readonly target: Target
   readonly dts: string | false
   readonly cacheDir: string | undefined
   readonly runtimes: readonly RuntimeName[]
@@ -64,6 +77,15 @@ const rules: Readonly<Record<keyof Options, Rule>> = {
   },
   only: { expects: 'an array of names of fusions', accepts: isNames },
   skip: { expects: 'an array of names of fusions', accepts: isNames },
+  dimensions: {
+    expects: 'sizes by name, as in { batch: 1 }',
+    accepts: (value) =>
+      isRecord(value) && Object.values(value).every((size) => Number.isSafeInteger(size) && Number(size) >= 0),
+  },
+  target: {
+    expects: targets.map((name) => `'${name}'`).join(', '),
+    accepts: (value) => targets.some((name) => name === value),
+  },
   dts: { expects: 'a file name or false', accepts: (value) => value === false || isText(value) },
   cacheDir: { expects: 'the name of a folder', accepts: isText },
   runtimes: {
@@ -93,11 +115,22 @@ export function resolveOptions(options: Options = {}): ResolvedOptions {
   if (typeof options !== 'object' || options === null) throw invalid('The options', 'an object', options)
   check(options, rules, '')
   if (typeof options.verify === 'object') check(options.verify, verifyRules, 'verify.')
-  const { verify = true, only, skip, dts = 'onnx-models.d.ts', cacheDir, runtimes = runtimeNames } = options
+  const {
+    verify = true,
+    only,
+    skip,
+    dimensions = {},
+    target = 'web',
+    dts = 'onnx-models.d.ts',
+    cacheDir,
+    runtimes = runtimeNames,
+  } = options
   return {
     verify: verify === true ? {} : verify,
     only,
     skip,
+    dimensions,
+    target,
     dts,
     cacheDir,
     runtimes: runtimeNames.filter((name) => runtimes.includes(name)),

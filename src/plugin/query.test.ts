@@ -28,9 +28,21 @@ describe('parseQuery', () => {
     ['verify=true&fused', 'fused&verify=true', { fused: true, verify: true }],
     ['skip=b,a&fused&only=c', 'fused&only=c&skip=a,b', { fused: true, only: ['c'], skip: ['a', 'b'] }],
     ['fused&skip=a%2Cb,a', 'fused&skip=a,b', { fused: true, skip: ['a', 'b'] }],
+    [
+      'dim.w=32&fused&target=onnx&dim.batch=01',
+      'fused&target=onnx&dim.batch=1&dim.w=32',
+      { fused: true, target: 'onnx', dimensions: { batch: 1, w: 32 } },
+    ],
+    ['fused&dim.x:0=2', 'fused&dim.x%3A0=2', { fused: true, dimensions: { 'x:0': 2 } }],
     ['import&fused&t=12', 'fused', { fused: true }],
   ])('reads %s as %s', (query, canonical, meaning) => {
-    const undecided = { verify: undefined, only: undefined, skip: undefined }
+    const undecided = {
+      verify: undefined,
+      only: undefined,
+      skip: undefined,
+      target: undefined,
+      dimensions: undefined,
+    }
     const parsed = parseQuery(query, './net.onnx?…')
     expect(parsed).toEqual({ ...undecided, ...meaning, canonical })
     expect(parseQuery(canonical, './net.onnx?…')).toEqual(parsed)
@@ -42,7 +54,7 @@ describe('parseQuery', () => {
       'unknown-query-key',
       /"\.\/n\.onnx" has the unknown query key "verfy"\. Did you mean "verify"\?/,
     ],
-    ['fused&x', 'unknown-query-key', /The keys are verify, only, skip\./],
+    ['fused&x', 'unknown-query-key', /The keys are verify, only, skip, target, dim\.NAME\./],
     ['fused&constructor=1', 'unknown-query-key', /"constructor"/],
     ['onnx&skip=a', 'unknown-query-key', /\?onnx takes the model as it is/],
     ['fused=yes', 'invalid-query', /"fused" takes no value/],
@@ -53,6 +65,10 @@ describe('parseQuery', () => {
     ['fused&verify=0', 'invalid-query', /"verify" must be true or false/],
     ['fused&skip=', 'invalid-query', /"skip" must be names of fusions, separated by commas/],
     ['fused&skip=a,,b', 'invalid-query', /"skip" must be names/],
+    ['fused&target=gpu', 'invalid-query', /"target" must be web, webgpu, onnx/],
+    ['fused&dim.batch=x', 'invalid-query', /"dim.batch" must be a size/],
+    ['fused&dim.=1', 'unknown-query-key', /"dim\."/],
+    ['onnx&dim.batch=1', 'unknown-query-key', /has no keys/],
     ['fused&', 'unknown-query-key', /""/],
     ['fused&skip=%E0%A4%A', 'invalid-query', /percent-encoded/],
   ])('refuses %s', (query, code, message) => {

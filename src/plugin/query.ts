@@ -1,3 +1,4 @@
+import { type Target, targets } from '../fusion/index.ts'
 import { nearest } from '../nearest-name.ts'
 import { PluginError } from './plugin-error.ts'
 
@@ -11,6 +12,9 @@ export interface ModelQuery {
   readonly verify: boolean | undefined
   readonly only: readonly string[] | undefined
   readonly skip: readonly string[] | undefined
+  readonly target: Target | undefined
+  /** Sizes by the name of a symbolic dimension; undefined without any. */
+  readonly dimensions: Readonly<Record<string, number>> | undefined
 }
 
 interface Key {
@@ -35,7 +39,24 @@ const keys = {
   },
   only: names,
   skip: names,
+  target: {
+    expects: targets.join(', '),
+    canonical: (text) => targets.find((name) => name === text),
+  },
 } satisfies Record<string, Key>
+
+/** `dim.batch=1`: a key for each symbolic dimension. */
+const dimensionPrefix = 'dim.'
+
+const dimension: Key = {
+  expects: 'a size, as in dim.batch=1',
+  canonical: (text) => (/^\d+$/.test(text) ? String(Number(text)) : undefined),
+}
+
+const ruleOf = (key: string): Key | undefined => {
+  if (key.startsWith(dimensionPrefix) && key.length > dimensionPrefix.length) return dimension
+  return Object.hasOwn(keys, key) ? keys[key as keyof typeof keys] : undefined
+}
 
 const modes = ['fused', 'onnx'] as const
 
@@ -68,27 +89,34 @@ export function parseQuery(query: string, specifier: string): ModelQuery & { can
   if (found.get(fused ? 'fused' : 'onnx') !== '')
     throw invalid(specifier, `"${mode[0]}" takes no value: write ?${mode[0]}.`)
 
-  const known = fused ? Object.keys(keys) : []
+  const known = fused ? [...Object.keys(keys), 'dim.NAME'] : []
   const values = new Map<string, string>()
   for (const [key, text] of found) {
     if (key === mode[0]) continue
-    if (!known.includes(key)) throw unknownKey(specifier, key, fused, known)
-    const { expects, canonical } = keys[key as keyof typeof keys]
+    const rule = fused ? ruleOf(key) : undefined
+    if (rule === undefined) throw unknownKey(specifier, key, fused, known)
+    const { expects, canonical } = rule
     const value = text === '' ? undefined : canonical(text.slice(1))
     if (value === undefined) throw invalid(specifier, `"${key}" must be ${expects}.`)
     values.set(key, value)
   }
   const verify = values.get('verify')
+  const dimensions = [...values.keys()].filter((key) => key.startsWith(dimensionPrefix)).sort()
   return {
     fused,
     verify: verify === undefined ? undefined : verify === 'true',
     only: values.get('only')?.split(','),
     skip: values.get('skip')?.split(','),
+    target: targets.find((name) => name === values.get('target')),
+    dimensions:
+      dimensions.length === 0
+        ? undefined
+        : Object.fromEntries(dimensions.map((key) => [key.slice(dimensionPrefix.length), Number(values.get(key))])),
     canonical: [
       mode[0],
-      ...Object.keys(keys)
-        .filter((key) => values.has(key))
-        .map((key) => `${key}=${encodeURIComponent(values.get(key) ?? '').replaceAll('%2C', ',')}`),
+      ...[...Object.keys(keys).filter((key) => values.has(key)), ...dimensions].map(
+        (key) => `${encodeURIComponent(key)}=${encodeURIComponent(values.get(key) ?? '').replaceAll('%2C', ',')}`,
+      ),
     ].join('&'),
   }
 }
