@@ -27,14 +27,14 @@ const conv = (g: GraphBuilder, x: Value): Value => g.op('Conv', [x, random.tenso
 const image = [2, 3, 5, 5]
 
 describe('affine-after-linear absorbs', () => {
-  it.each(['Mul', 'Div', 'Add', 'Sub'])('%s by a constant on the right', async (op) => {
+  it.each(['Mul', 'Div', 'Add', 'Sum', 'Sub'])('%s by a constant on the right', async (op) => {
     for (const dims of [[], [1], [1, 1, 1, 1], [4, 1, 1], [1, 4, 1, 1]]) {
       const { ops } = await fused(image, (g, x) => g.op(op, [conv(g, x), random.tensor(dims, 'float32', [0.5, 2])]))
       expect(ops).toEqual(['Conv'])
     }
   })
 
-  it.each(['Mul', 'Add', 'Sub'])('%s by a constant on the left', async (op) => {
+  it.each(['Mul', 'Add', 'Sum', 'Sub'])('%s by a constant on the left', async (op) => {
     for (const dims of [[], [1], [1, 1, 1, 1], [4, 1, 1], [1, 4, 1, 1]]) {
       const { ops } = await fused(image, (g, x) => g.op(op, [random.tensor(dims), conv(g, x)]))
       expect(ops).toEqual(['Conv'])

@@ -27,7 +27,7 @@ export const affineAfterLinear = defineFusion({
     if (shared !== undefined) return shared
     // A MatMul of rank 3 or more with an Add is as short as it gets.
     if (
-      root.op === 'Add' &&
+      (root.op === 'Add' || root.op === 'Sum') &&
       operator.node.op === 'MatMul' &&
       operator.adder === undefined &&
       (operator.rank ?? 3) > 2

@@ -2,8 +2,8 @@ import type { Node, Tensor, Value } from '../graph/index.ts'
 import { batchNormAffine, type ChannelAffine, whyNotInference } from './channel-affine.ts'
 import { whyNotConstant } from './pattern.ts'
 
-/** The operators that scale or shift by a constant (Neg by −1). */
-export const affineOperators: readonly string[] = ['Mul', 'Div', 'Add', 'Sub', 'Neg', 'BatchNormalization']
+/** The operators that scale or shift by a constant (Neg by −1; a Sum of two is an Add). */
+export const affineOperators: readonly string[] = ['Mul', 'Div', 'Add', 'Sum', 'Sub', 'Neg', 'BatchNormalization']
 
 /** A node that scales and shifts `data`, and how, once it is known where the channels lie. */
 export interface ElementwiseAffine {
@@ -22,13 +22,14 @@ const formulas: Readonly<Record<string, (c: number) => readonly [scale: number, 
   Mul: (c) => [c, 0],
   Div: (c) => [1 / c, 0],
   Add: (c) => [1, c],
+  Sum: (c) => [1, c],
   Sub: (c) => [1, -c],
   'Sub from': (c) => [-1, c],
 }
 
 /**
  * The ways in which a node is an affine map of one of its inputs (two, when both could be the data: none is constant, or both are);
- * empty for other operators. Before opset 7 elementwise operators broadcast by attributes, and are left alone.
+ * empty for other operators. Before opset 7 elementwise operators broadcast by attributes (a Sum not at all), and are left alone.
  */
 export function elementwiseAffine(node: Node): ElementwiseAffine | string | undefined {
   if (node.domain !== '' || !affineOperators.includes(node.op)) return undefined
@@ -38,7 +39,9 @@ export function elementwiseAffine(node: Node): ElementwiseAffine | string | unde
     return left && { data: left, affine: (_spread, channels) => uniform(channels, -1) }
   }
   if (left === undefined || right === undefined) return undefined
-  if (node.opset < 7) return `${node.op} before opset 7 broadcasts in its own way`
+  if (node.op === 'Sum' && node.inputs.length !== 2) return undefined
+  const broadcasting = node.op === 'Sum' ? 8 : 7
+  if (node.opset < broadcasting) return `${node.op} before opset ${broadcasting} broadcasts in its own way`
   const constantOnRight = right.constant !== undefined
   const constant = right.constant ?? left.constant
   if (constant === undefined) return whyNotConstant(right)

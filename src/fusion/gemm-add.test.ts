@@ -34,6 +34,23 @@ describe('gemm-add', () => {
     }
   })
 
+  it('takes a Sum of two, and leaves one of three', async () => {
+    for (const [count, expected] of [
+      [1, ['Gemm']],
+      [2, ['Gemm', 'Sum']],
+    ] as const) {
+      const { ops } = await fuseGraph(
+        (g) => {
+          const product = g.op('Gemm', [g.input('a', 'float32', [4, 3]), g.input('b', 'float32', [3, 5])])
+          const others = Array.from({ length: count }, (_, index) => g.input(`c${index}`, 'float32', [4, 5]))
+          g.output('y', g.op('Sum', [product, ...others]))
+        },
+        { only: ['gemm-add'] },
+      )
+      expect(ops).toEqual(expected)
+    }
+  })
+
   it('knows rows and columns of transposed matrices', async () => {
     for (const [transA, transB] of [
       [0, 1],

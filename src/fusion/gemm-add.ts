@@ -6,7 +6,7 @@ const a = any()
 const b = any()
 const c = any()
 const gemm = node('Gemm', [a, b])
-const sum = node('Add', [gemm, c], { commutative: true })
+const sum = node(['Add', 'Sum'], [gemm, c], { commutative: true })
 
 /** α·A·B + C → Gemm(A, B, C), for a Gemm without a C of its own; C must broadcast to the product. */
 export const gemmAdd = defineFusion({
@@ -18,7 +18,7 @@ export const gemmAdd = defineFusion({
       const original = match.node(gemm)
       const rows = context.shape(match.value(a))?.[original.int('transA', 0) === 0 ? 0 : 1]
       const columns = context.shape(match.value(b))?.[original.int('transB', 0) === 0 ? 1 : 0]
-      if (root.opset < 7) return 'Gemm before opset 7 broadcasts C in its own way'
+      if (root.opset < 8) return 'sums before opset 8 broadcast in their own way'
       const product = rows === undefined || columns === undefined ? undefined : [rows, columns]
       return whyNotBroadcast(context.shape(match.value(c)), product)
     },

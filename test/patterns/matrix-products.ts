@@ -103,7 +103,6 @@ export const matrixProducts: readonly Pattern[] = [
       g.output('y', g.op('Sum', [y, rows(g, 'residual', 4)]))
     },
     expected: ['Gemm'],
-    done: false,
   },
   {
     name: 'gemm_gemm_compose',
