@@ -74,8 +74,8 @@ export const activations: readonly Pattern[] = [
     name: 'swiglu',
     build: (g, w) => {
       const x = input(g)
-      const [gate, up] = [g.op('MatMul', [x, w.normal(8, 12)]), g.op('MatMul', [x, w.normal(8, 12)])]
-      g.output('y', g.op('MatMul', [g.op('Mul', [silu(g, gate), up]), w.normal(12, 8)]))
+      const [gate, up] = [g.op('MatMul', [x, w.matrix(8, 12)]), g.op('MatMul', [x, w.matrix(8, 12)])]
+      g.output('y', g.op('MatMul', [g.op('Mul', [silu(g, gate), up]), w.matrix(12, 8)]))
     },
     expected: ['MatMul', 'MatMul', 'com.microsoft::QuickGelu', 'Mul', 'MatMul'],
     reason: 'no kernel takes gate and up at once; one MatMul and a Split would be as many kernels',
@@ -84,7 +84,7 @@ export const activations: readonly Pattern[] = [
     // GEGLU, as in Stable Diffusion: the projection's halves, the second through GELU.
     name: 'bias_split_gelu',
     build: (g, w) => {
-      const projected = g.op('Add', [g.op('MatMul', [input(g), w.normal(8, 24)]), w.normal(24)])
+      const projected = g.op('Add', [g.op('MatMul', [input(g), w.matrix(8, 24)]), w.normal(24)])
       const halves = g.node('Split', [projected, int64([12, 12])], { axis: -1 }, { outputs: 2 })
       const [hidden, gate] = halves.outputs
       g.output('y', g.op('Mul', [hidden, gate && erfGelu(g, gate)]))

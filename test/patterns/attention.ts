@@ -3,18 +3,8 @@ import type { Pattern, Weights } from './pattern.ts'
 
 const [width, heads, size, length] = [16, 4, 4, 6]
 
-const matrix = (w: Weights, k: number, n: number): Tensor =>
-  Tensor.fromNumbers(
-    'float32',
-    [k, n],
-    w
-      .normal(k, n)
-      .toNumbers()
-      .map((x) => x / Math.sqrt(k)),
-  )
-
 const linear = (g: GraphBuilder, x: Value, w: Weights): Value =>
-  g.op('Add', [g.op('MatMul', [x, matrix(w, width, width)]), w.normal(width)])
+  g.op('Add', [g.op('MatMul', [x, w.matrix(width, width)]), w.normal(width)])
 
 const input = (g: GraphBuilder): Value => g.input('x', 'float32', ['batch', length, width])
 

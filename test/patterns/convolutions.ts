@@ -14,7 +14,7 @@ const batchNorm = (g: GraphBuilder, x: Value, w: Weights, channels = 4): Value =
 const conv =
   (follow: (g: GraphBuilder, y: Value, w: Weights) => Value) =>
   (g: GraphBuilder, w: Weights): void => {
-    const y = g.op('Conv', [input(g), w.normal(4, 4, 3, 3), w.normal(4)], same)
+    const y = g.op('Conv', [input(g), w.kernel(4, 4, 3, 3), w.normal(4)], same)
     g.output('y', follow(g, y, w))
   }
 
@@ -42,7 +42,7 @@ const crop = (g: GraphBuilder, x: Value, row: number, column: number): Value => 
 export const convolutions: readonly Pattern[] = [
   {
     name: 'conv_bn',
-    build: (g, w) => g.output('y', batchNorm(g, g.op('Conv', [input(g), w.normal(4, 4, 3, 3)], same), w)),
+    build: (g, w) => g.output('y', batchNorm(g, g.op('Conv', [input(g), w.kernel(4, 4, 3, 3)], same), w)),
     expected: ['Conv'],
   },
   {
@@ -54,7 +54,7 @@ export const convolutions: readonly Pattern[] = [
   {
     name: 'dwconv_bn',
     build: (g, w) => {
-      const y = g.op('Conv', [input(g), w.normal(4, 1, 3, 3)], { ...same, group: 4 })
+      const y = g.op('Conv', [input(g), w.kernel(4, 1, 3, 3)], { ...same, group: 4 })
       g.output('y', batchNorm(g, y, w))
     },
     expected: ['Conv'],
@@ -62,7 +62,7 @@ export const convolutions: readonly Pattern[] = [
   {
     name: 'conv1d_bn',
     build: (g, w) => {
-      const y = g.op('Conv', [input(g, ['batch', 4, 16]), w.normal(6, 4, 3)], { kernel_shape: [3], pads: [1, 1] })
+      const y = g.op('Conv', [input(g, ['batch', 4, 16]), w.kernel(6, 4, 3)], { kernel_shape: [3], pads: [1, 1] })
       g.output('y', batchNorm(g, y, w, 6))
     },
     expected: ['Conv'],
@@ -70,7 +70,7 @@ export const convolutions: readonly Pattern[] = [
   {
     name: 'convtranspose_bn',
     build: (g, w) => {
-      const y = g.op('ConvTranspose', [input(g), w.normal(4, 6, 2, 2), w.normal(6)], transposed)
+      const y = g.op('ConvTranspose', [input(g), w.kernel(4, 6, 2, 2), w.normal(6)], transposed)
       g.output('y', batchNorm(g, y, w, 6))
     },
     expected: ['ConvTranspose'],
@@ -78,7 +78,7 @@ export const convolutions: readonly Pattern[] = [
   {
     name: 'convtranspose_group_bn',
     build: (g, w) => {
-      const y = g.op('ConvTranspose', [input(g), w.normal(4, 3, 2, 2)], { ...transposed, group: 2 })
+      const y = g.op('ConvTranspose', [input(g), w.kernel(4, 3, 2, 2)], { ...transposed, group: 2 })
       g.output('y', batchNorm(g, y, w, 6))
     },
     expected: ['ConvTranspose'],
@@ -87,7 +87,7 @@ export const convolutions: readonly Pattern[] = [
     name: 'bn_conv_nopad',
     build: (g, w) => {
       const attributes = { kernel_shape: [3, 3], pads: [0, 0, 0, 0] }
-      g.output('y', g.op('Conv', [batchNorm(g, input(g), w), w.normal(6, 4, 3, 3), w.normal(6)], attributes))
+      g.output('y', g.op('Conv', [batchNorm(g, input(g), w), w.kernel(6, 4, 3, 3), w.normal(6)], attributes))
     },
     expected: ['Conv'],
   },
@@ -101,7 +101,7 @@ export const convolutions: readonly Pattern[] = [
   {
     name: 'conv_add_const',
     build: (g, w) =>
-      g.output('y', g.op('Add', [g.op('Conv', [input(g), w.normal(4, 4, 3, 3)], same), w.normal(1, 4, 1, 1)])),
+      g.output('y', g.op('Add', [g.op('Conv', [input(g), w.kernel(4, 4, 3, 3)], same), w.normal(1, 4, 1, 1)])),
     expected: ['Conv'],
   },
   {
@@ -125,14 +125,14 @@ export const convolutions: readonly Pattern[] = [
       const x = input(g, ['batch', 3, 9, 9])
       const normalised = g.op('Add', [g.op('Mul', [x, w.positive(1, 3, 1, 1)]), w.normal(1, 3, 1, 1)])
       const attributes = { kernel_shape: [3, 3], strides: [2, 2] }
-      g.output('y', g.op('Conv', [normalised, w.normal(4, 3, 3, 3), w.normal(4)], attributes))
+      g.output('y', g.op('Conv', [normalised, w.kernel(4, 3, 3, 3), w.normal(4)], attributes))
     },
     expected: ['Conv'],
   },
   {
     name: 'convtranspose_add_const',
     build: (g, w) => {
-      const y = g.op('ConvTranspose', [input(g), w.normal(4, 6, 2, 2)], transposed)
+      const y = g.op('ConvTranspose', [input(g), w.kernel(4, 6, 2, 2)], transposed)
       g.output('y', g.op('Add', [y, w.normal(1, 6, 1, 1)]))
     },
     expected: ['ConvTranspose'],
@@ -157,7 +157,7 @@ export const convolutions: readonly Pattern[] = [
     name: 'conv_add_residual_relu',
     build: (g, w) => {
       const x = input(g)
-      const convolved = (y: Value): Value => g.op('Conv', [y, w.normal(4, 4, 3, 3), w.normal(4)], same)
+      const convolved = (y: Value): Value => g.op('Conv', [y, w.kernel(4, 4, 3, 3), w.normal(4)], same)
       g.output('y', g.op('Relu', [g.op('Add', [convolved(g.op('Relu', [convolved(x)])), x])]))
     },
     expected: ['Conv', 'Relu', 'Conv', 'Add', 'Relu'],
@@ -166,7 +166,7 @@ export const convolutions: readonly Pattern[] = [
   {
     name: 'convtranspose_relu',
     build: (g, w) =>
-      g.output('y', g.op('Relu', [g.op('ConvTranspose', [input(g), w.normal(4, 6, 2, 2), w.normal(6)], transposed)])),
+      g.output('y', g.op('Relu', [g.op('ConvTranspose', [input(g), w.kernel(4, 6, 2, 2), w.normal(6)], transposed)])),
     expected: ['ConvTranspose', 'Relu'],
     reason: 'no kernel does both',
   },
@@ -174,7 +174,7 @@ export const convolutions: readonly Pattern[] = [
     name: 'pad_conv',
     build: (g, w) => {
       const padded = g.op('Pad', [input(g), int64([0, 0, 1, 1, 0, 0, 1, 1]), 0], { mode: 'constant' })
-      g.output('y', g.op('Conv', [padded, w.normal(4, 4, 3, 3), w.normal(4)], { kernel_shape: [3, 3] }))
+      g.output('y', g.op('Conv', [padded, w.kernel(4, 4, 3, 3), w.normal(4)], { kernel_shape: [3, 3] }))
     },
     expected: ['Conv'],
   },
@@ -198,8 +198,8 @@ export const convolutions: readonly Pattern[] = [
     name: 'conv1x1_conv1x1_compose',
     build: (g, w) => {
       const narrow = { kernel_shape: [1, 1] }
-      const first = g.op('Conv', [input(g), w.normal(8, 4, 1, 1), w.normal(8)], narrow)
-      g.output('y', g.op('Conv', [first, w.normal(4, 8, 1, 1), w.normal(4)], narrow))
+      const first = g.op('Conv', [input(g), w.kernel(8, 4, 1, 1), w.normal(8)], narrow)
+      g.output('y', g.op('Conv', [first, w.kernel(4, 8, 1, 1), w.normal(4)], narrow))
     },
     expected: ['Conv'],
   },
@@ -207,8 +207,8 @@ export const convolutions: readonly Pattern[] = [
     name: 'repvgg_parallel_convs',
     build: (g, w) => {
       const x = input(g)
-      const dense = batchNorm(g, g.op('Conv', [x, w.normal(4, 4, 3, 3)], same), w)
-      const narrow = batchNorm(g, g.op('Conv', [x, w.normal(4, 4, 1, 1)], { kernel_shape: [1, 1] }), w)
+      const dense = batchNorm(g, g.op('Conv', [x, w.kernel(4, 4, 3, 3)], same), w)
+      const narrow = batchNorm(g, g.op('Conv', [x, w.kernel(4, 4, 1, 1)], { kernel_shape: [1, 1] }), w)
       const sum = g.op('Add', [g.op('Add', [dense, narrow]), batchNorm(g, x, w)])
       g.output('y', g.op('Relu', [sum]))
     },
@@ -219,7 +219,7 @@ export const convolutions: readonly Pattern[] = [
     build: (g, w) => {
       const x = input(g)
       const branch = (channels: number): Value =>
-        g.op('Conv', [x, w.normal(channels, 4, 3, 3), w.normal(channels)], same)
+        g.op('Conv', [x, w.kernel(channels, 4, 3, 3), w.normal(channels)], same)
       g.output('y', g.op('Concat', [branch(4), branch(6)], { axis: 1 }))
     },
     expected: ['Conv'],
@@ -230,7 +230,7 @@ export const convolutions: readonly Pattern[] = [
       const x = input(g, ['batch', 3, 8, 8])
       const parts = [crop(g, x, 0, 0), crop(g, x, 1, 0), crop(g, x, 0, 1), crop(g, x, 1, 1)]
       const depth = g.op('Concat', parts, { axis: 1 })
-      g.output('y', g.op('Conv', [depth, w.normal(4, 12, 3, 3), w.normal(4)], same))
+      g.output('y', g.op('Conv', [depth, w.kernel(4, 12, 3, 3), w.normal(4)], same))
     },
     expected: ['Conv'],
   },

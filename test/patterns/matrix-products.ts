@@ -1,4 +1,4 @@
-import { type GraphBuilder, Tensor, type Value } from '../../src/graph/index.ts'
+import type { GraphBuilder, Value } from '../../src/graph/index.ts'
 import type { Pattern, Weights } from './pattern.ts'
 
 const rows = (g: GraphBuilder, name = 'x', width = 6): Value => g.input(name, 'float32', ['batch', width])
@@ -7,33 +7,22 @@ const sequence = (g: GraphBuilder): Value => g.input('x', 'float32', ['batch', '
 const batchNorm = (g: GraphBuilder, x: Value, w: Weights, channels: number): Value =>
   g.op('BatchNormalization', [x, ...w.batchNorm(channels)], { epsilon: 1e-3 })
 
-/** Weights drawn so that rows keep their size however many products follow. */
-const matrix = (w: Weights, k: number, n: number): Tensor =>
-  Tensor.fromNumbers(
-    'float32',
-    [k, n],
-    w
-      .normal(k, n)
-      .toNumbers()
-      .map((x) => x / Math.sqrt(k)),
-  )
-
 /** Products of matrices, and what stands around them. */
 export const matrixProducts: readonly Pattern[] = [
   {
     name: 'bn_gemm',
     build: (g, w) =>
-      g.output('y', g.op('Gemm', [batchNorm(g, rows(g), w, 6), matrix(w, 4, 6), w.normal(4)], { transB: 1 })),
+      g.output('y', g.op('Gemm', [batchNorm(g, rows(g), w, 6), w.matrix(4, 6), w.normal(4)], { transB: 1 })),
     expected: ['Gemm'],
   },
   {
     name: 'matmul_add_2d',
-    build: (g, w) => g.output('y', g.op('Add', [g.op('MatMul', [rows(g), matrix(w, 6, 4)]), w.normal(4)])),
+    build: (g, w) => g.output('y', g.op('Add', [g.op('MatMul', [rows(g), w.matrix(6, 4)]), w.normal(4)])),
     expected: ['Gemm'],
   },
   {
     name: 'matmul_add_3d',
-    build: (g, w) => g.output('y', g.op('Add', [w.normal(4), g.op('MatMul', [sequence(g), matrix(w, 6, 4)])])),
+    build: (g, w) => g.output('y', g.op('Add', [w.normal(4), g.op('MatMul', [sequence(g), w.matrix(6, 4)])])),
     expected: ['MatMul', 'Add'],
     reason: 'the session makes a Gemm of it where that pays, between two Reshapes',
   },
@@ -41,14 +30,14 @@ export const matrixProducts: readonly Pattern[] = [
     name: 'gemm_transpose_input',
     build: (g, w) => {
       const x = g.op('Transpose', [g.input('x', 'float32', [6, 'batch'])], { perm: [1, 0] })
-      g.output('y', g.op('Gemm', [x, matrix(w, 6, 4), w.normal(4)]))
+      g.output('y', g.op('Gemm', [x, w.matrix(6, 4), w.normal(4)]))
     },
     expected: ['Gemm'],
   },
   {
     name: 'matmul_transpose_const_weight',
     build: (g, w) => {
-      const weight = g.op('Transpose', [g.constant(matrix(w, 4, 6), { name: 'weight' })], { perm: [1, 0] })
+      const weight = g.op('Transpose', [g.constant(w.matrix(4, 6), { name: 'weight' })], { perm: [1, 0] })
       g.output('y', g.op('MatMul', [sequence(g), weight]))
     },
     expected: ['MatMul'],
@@ -73,33 +62,32 @@ export const matrixProducts: readonly Pattern[] = [
   },
   {
     name: 'matmul_const_mul_scale_into_weight',
-    build: (g, w) => g.output('y', g.op('Mul', [g.op('MatMul', [sequence(g), matrix(w, 6, 4)]), 0.125])),
+    build: (g, w) => g.output('y', g.op('Mul', [g.op('MatMul', [sequence(g), w.matrix(6, 4)]), 0.125])),
     expected: ['MatMul'],
   },
   {
     name: 'gemm_bn',
     build: (g, w) => {
-      const y = g.op('Gemm', [rows(g), matrix(w, 4, 6), w.normal(4)], { transB: 1 })
+      const y = g.op('Gemm', [rows(g), w.matrix(4, 6), w.normal(4)], { transB: 1 })
       g.output('y', batchNorm(g, y, w, 4))
     },
     expected: ['Gemm'],
   },
   {
     name: 'matmul_bn',
-    build: (g, w) => g.output('y', batchNorm(g, g.op('MatMul', [rows(g), matrix(w, 6, 4)]), w, 4)),
+    build: (g, w) => g.output('y', batchNorm(g, g.op('MatMul', [rows(g), w.matrix(6, 4)]), w, 4)),
     expected: ['Gemm'],
   },
   {
     name: 'gemm_relu',
-    build: (g, w) =>
-      g.output('y', g.op('Relu', [g.op('Gemm', [rows(g), matrix(w, 4, 6), w.normal(4)], { transB: 1 })])),
+    build: (g, w) => g.output('y', g.op('Relu', [g.op('Gemm', [rows(g), w.matrix(4, 6), w.normal(4)], { transB: 1 })])),
     expected: ['Gemm', 'Relu'],
     reason: 'FusedGemm has no WebGPU kernel',
   },
   {
     name: 'gemm_add_sum',
     build: (g, w) => {
-      const y = g.op('Gemm', [rows(g), matrix(w, 6, 4)])
+      const y = g.op('Gemm', [rows(g), w.matrix(6, 4)])
       g.output('y', g.op('Sum', [y, rows(g, 'residual', 4)]))
     },
     expected: ['Gemm'],
@@ -107,8 +95,8 @@ export const matrixProducts: readonly Pattern[] = [
   {
     name: 'gemm_gemm_compose',
     build: (g, w) => {
-      const hidden = g.op('Gemm', [rows(g), matrix(w, 8, 6), w.normal(8)], { transB: 1 })
-      g.output('y', g.op('Gemm', [hidden, matrix(w, 4, 8), w.normal(4)], { transB: 1 }))
+      const hidden = g.op('Gemm', [rows(g), w.matrix(8, 6), w.normal(8)], { transB: 1 })
+      g.output('y', g.op('Gemm', [hidden, w.matrix(4, 8), w.normal(4)], { transB: 1 }))
     },
     expected: ['Gemm'],
   },
@@ -116,7 +104,7 @@ export const matrixProducts: readonly Pattern[] = [
     name: 'qkv_three_matmul_merge',
     build: (g, w) => {
       const x = sequence(g)
-      for (const name of ['q', 'k', 'v']) g.output(name, g.op('MatMul', [x, matrix(w, 6, 8)]))
+      for (const name of ['q', 'k', 'v']) g.output(name, g.op('MatMul', [x, w.matrix(6, 8)]))
     },
     expected: ['MatMul', 'Split'],
   },

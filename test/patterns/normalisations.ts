@@ -69,7 +69,7 @@ export const normalisations: readonly Pattern[] = [
   {
     name: 'bias_skip_layernorm',
     build: (g, w) => {
-      const branch = g.op('Add', [g.op('MatMul', [input(g), w.normal(8, 8)]), w.normal(8)])
+      const branch = g.op('Add', [g.op('MatMul', [input(g), w.matrix(8, 8)]), w.normal(8)])
       g.output('y', layerNorm(g, g.op('Add', [branch, input(g, 'skip')]), w))
     },
     expected: ['MatMul', 'com.microsoft::SkipLayerNormalization'],

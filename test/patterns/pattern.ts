@@ -1,5 +1,5 @@
 import type { FuseOptions } from '../../src/fusion/index.ts'
-import type { BuildOptions, GraphBuilder, Tensor } from '../../src/graph/index.ts'
+import { type BuildOptions, type GraphBuilder, Tensor } from '../../src/graph/index.ts'
 import type { Random } from '../support/run-model.ts'
 
 /** A small model of one thing that exporters write out, and what must be left of it. */
@@ -32,6 +32,29 @@ export class Weights {
 
   positive(...dims: readonly number[]): Tensor {
     return this.#random.tensor(dims, 'float32', [0.5, 2])
+  }
+
+  /** Rows × columns, scaled so that what is multiplied by it keeps its size, however many follow one another. */
+  matrix(rows: number, columns: number): Tensor {
+    return this.#scaled([rows, columns], rows)
+  }
+
+  /** A convolution's weight, scaled alike. */
+  kernel(...dims: readonly number[]): Tensor {
+    const [, ...fan] = dims
+    return this.#scaled(
+      dims,
+      fan.reduce((product, dim) => product * dim, 1),
+    )
+  }
+
+  #scaled(dims: readonly number[], fan: number): Tensor {
+    const numbers = this.normal(...dims).toNumbers()
+    return Tensor.fromNumbers(
+      'float32',
+      dims,
+      numbers.map((number) => number / Math.sqrt(fan)),
+    )
   }
 
   /** γ, β, μ, σ² of a batch norm, or as many as another normalisation has. */

@@ -85,7 +85,7 @@ export const plumbing: readonly Pattern[] = [
     name: 'cse_duplicate_branch',
     build: (g, w) => {
       const x = g.input('x', 'float32', image)
-      const weight = g.constant(w.normal(4, 4, 1, 1))
+      const weight = g.constant(w.kernel(4, 4, 1, 1))
       const branch = (): Value => g.op('Sigmoid', [g.op('Conv', [x, weight], { kernel_shape: [1, 1] })])
       g.output('y', g.op('Mul', [branch(), g.op('Tanh', [branch()])]))
     },
@@ -135,7 +135,7 @@ export const plumbing: readonly Pattern[] = [
     // x.mean((2, 3)).
     name: 'globalavgpool_via_reducemean',
     build: (g, w) => {
-      const x = g.op('Conv', [g.input('x', 'float32', image), w.normal(6, 4, 3, 3), w.normal(6)], {
+      const x = g.op('Conv', [g.input('x', 'float32', image), w.kernel(6, 4, 3, 3), w.normal(6)], {
         kernel_shape: [3, 3],
       })
       g.output('y', spellMean(g, x, [2, 3]))
@@ -165,7 +165,7 @@ export const plumbing: readonly Pattern[] = [
     // timm's attention: one projection, (3, heads) apart, three Gathers.
     name: 'gather_gather_slices_to_split',
     build: (g, w) => {
-      const x = g.op('MatMul', [g.input('x', 'float32', ['batch', 6, 8]), w.normal(8, 24)])
+      const x = g.op('MatMul', [g.input('x', 'float32', ['batch', 6, 8]), w.matrix(8, 24)])
       const packed = g.op('Transpose', [g.op('Reshape', [x, int64([0, 6, 3, 2, 4])])], { perm: [2, 0, 3, 1, 4] })
       const [q, k, v] = [0, 1, 2].map((index) => g.op('Gather', [packed, int64(index)], { axis: 0 }))
       g.output('q', g.op('Relu', [q]))

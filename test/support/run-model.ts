@@ -42,16 +42,20 @@ export async function expectSameOutputs(
   feeds: Tensors,
   tolerance = 1e-5,
 ): Promise<number> {
-  const [expected, actual] = [await runModel(before, feeds), await runModel(after, feeds)]
-  expect(Object.keys(actual)).toEqual(Object.keys(expected))
+  return expectSameResults(await runModel(before, feeds), await runModel(after, feeds), tolerance)
+}
+
+/** Holds outputs together: names, types, shapes, and numbers within the tolerance relative to the largest. Gives the difference. */
+export function expectSameResults(expected: Tensors, actual: Tensors, tolerance = 1e-5, label?: string): number {
+  expect(Object.keys(actual), label).toEqual(Object.keys(expected))
   let worst = 0
   for (const [name, one] of Object.entries(expected)) {
     const other = actual[name]
-    expect(other?.elementType).toBe(one.elementType)
-    expect(other?.dims).toEqual(one.dims)
+    expect(other?.elementType, label).toBe(one.elementType)
+    expect(other?.dims, label).toEqual(one.dims)
     if (other !== undefined) worst = Math.max(worst, relativeDifference(one, other))
   }
-  expect(worst).toBeLessThanOrEqual(tolerance)
+  expect(worst, label).toBeLessThanOrEqual(tolerance)
   return worst
 }
 
