@@ -3,6 +3,7 @@ import { affineBeforeLinear } from './affine-before-linear.ts'
 import { blocks } from './blocks/index.ts'
 import { castChain } from './cast-chain.ts'
 import { clipChain } from './clip-chain.ts'
+import { commonShapeData } from './common-shape-data.ts'
 import { commonSubexpression } from './common-subexpression.ts'
 import { concatChain } from './concat-chain.ts'
 import { constantChain } from './constant-chain.ts'
@@ -18,6 +19,7 @@ import type { Fusion } from './define-fusion.ts'
 import { divByConstant } from './div-by-constant.ts'
 import { dropout } from './dropout.ts'
 import { einsum } from './einsum.ts'
+import { expandBroadcast } from './expand-broadcast.ts'
 import { explicitAttributes } from './explicit-attributes.ts'
 import { focusConv } from './focus-conv.ts'
 import { gemmAdd } from './gemm-add.ts'
@@ -40,6 +42,7 @@ import { powConstant } from './pow-constant.ts'
 import { repeatedFunction } from './repeated-function.ts'
 import { reshapeChain } from './reshape-chain.ts'
 import { reshapeShape } from './reshape-shape.ts'
+import { resizeScales } from './resize-scales.ts'
 import { sameTypeCast } from './same-type-cast.ts'
 import { shapeData } from './shape-data.ts'
 import { sharedInputMatMul } from './shared-input-matmul.ts'
@@ -71,8 +74,11 @@ export const fusions = (): readonly Fusion[] => [
   repeatedFunction,
   // After the no-ops, which make equal nodes look different; it remembers what it met as well.
   commonSubexpression(),
+  commonShapeData(),
   reshapeChain,
   reshapeShape,
+  resizeScales,
+  expandBroadcast,
   transposeChain,
   transposeThroughElementwise,
   sliceChain,

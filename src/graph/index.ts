@@ -24,7 +24,9 @@ export { print, typeText } from './print.ts'
 export {
   type Dim as SymbolicDim,
   dimensionNames,
+  Expression,
   equalDims,
+  exactDivide,
   type InferShapesOptions,
   inferShapes,
   pinDimensions,
