@@ -109,6 +109,5 @@ export const normalisations: readonly Pattern[] = [
     },
     expected: ['ReduceL2', 'Clip', 'Div'],
     reason: 'LpNormalization gives other numbers where the norm is below the ε',
-    done: false,
   },
 ]
