@@ -20,6 +20,8 @@ const elementType = (text) => {
   return renamed in elementTypes ? renamed : undefined
 }
 const probed = ['float32', 'float16', 'int32', 'uint32', 'int64', 'bool', 'uint8', 'int8']
+/** Operators whose second operand is mostly of the type of the first, though it need not be. */
+const sameTypes = new Set(['Pow'])
 /** What a type variable other than the first is bound to: the first of these that it allows. */
 const preferred = ['int64', 'float32', 'int32', 'bool', 'uint8']
 
@@ -73,7 +75,13 @@ function probe(op, schema, opset, type) {
       const allowed = (schema.types[variable] ?? []).map(elementType)
       bound.set(
         variable,
-        variable === first ? (allowed.includes(type) ? type : undefined) : preferred.find((t) => allowed.includes(t)),
+        variable === first
+          ? allowed.includes(type)
+            ? type
+            : undefined
+          : sameTypes.has(op) && allowed.includes(type)
+            ? type
+            : preferred.find((t) => allowed.includes(t)),
       )
     }
     return bound.get(variable)

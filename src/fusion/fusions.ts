@@ -28,6 +28,7 @@ import { gemmGemm } from './gemm-gemm.ts'
 import { gemmTranspose } from './gemm-transpose.ts'
 import { globalAveragePool } from './global-average-pool.ts'
 import { identity } from './identity.ts'
+import { lowerings } from './legalise/index.ts'
 import { matmulAdd } from './matmul-add.ts'
 import { matmulBatchNorm } from './matmul-batch-norm.ts'
 import { neutralOperand } from './neutral-operand.ts'
@@ -114,6 +115,8 @@ export const fusions = (): readonly Fusion[] => [
   // After the affine absorption, which takes constants one by one and a division as it is.
   constantChain,
   divByConstant,
+  // After what recognises these operators, or folds them.
+  ...lowerings,
   // Last: the others build convolutions anew.
   explicitAttributes,
 ]

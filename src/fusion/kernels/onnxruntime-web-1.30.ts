@@ -117,7 +117,7 @@ export const onnxruntimeWeb: KernelTable = {
   'Or': { 7: ['', 'float32'] },
   'PRelu': { 7: ['float32 float16', 'float32 float16'], 9: ['float32 float16', 'float32 float16'], 16: ['float32 float16 int32 uint32', 'float32 float16 int32 int64'] },
   'Pad': { 2: ['float32 float16', 'float32 float16'], 11: ['float32 float16 int32 uint32', 'float32 float16 int32 uint32 int64 uint8 int8'], 13: ['float32 float16 int32 uint32', 'float32 float16 int32 uint32 int64 bool uint8 int8'], 18: ['float32 float16 int32 uint32', 'float32 float16 int32 uint32 int64 bool uint8 int8'], 19: ['float32 float16 int32 uint32', 'float32 float16 int32 uint32 int64 bool uint8 int8'], 21: ['float32 float16 int32 uint32', 'float32 float16 int32 uint32 int64 bool uint8 int8'], 23: ['float32 float16 int32 uint32', 'float32 float16 int32 uint32 int64 bool uint8 int8'], 24: ['', 'float32 float16 int32 uint32 int64 bool uint8 int8'] },
-  'Pow': { 7: ['float32 float16', 'float32 float16'], 12: ['', 'float32 float16 int32 int64'], 13: ['', 'float32 float16 int32 int64'], 15: ['', 'float32 float16 int32 int64'] },
+  'Pow': { 7: ['float32 float16', 'float32 float16'], 12: ['float32 float16 int32', 'float32 float16 int32 int64'], 13: ['float32 float16 int32', 'float32 float16 int32 int64'], 15: ['float32 float16 int32', 'float32 float16 int32 int64'] },
   'QLinearConv': { 10: ['', 'uint8'] },
   'QLinearMatMul': { 10: ['', 'uint8'], 21: ['', 'uint8'] },
   'QuantizeLinear': { 10: ['', 'float32'], 13: ['', 'float32'], 19: ['', 'float32 float16'], 21: ['', 'float32 float16'], 23: ['', 'float32 float16'], 24: ['', 'float32 float16'] },

@@ -1,0 +1,40 @@
+import type { Fusion } from '../define-fusion.ts'
+import { lowerCelu } from './celu.ts'
+import { lowerGlobalLpPool } from './global-lp-pool.ts'
+import { lowerGroupNormalization } from './group-normalization.ts'
+import { lowerHardmax } from './hardmax.ts'
+import { lowerLogSoftmax } from './log-softmax.ts'
+import { lowerOr, lowerXor } from './logical.ts'
+import { lowerLpPool } from './lp-pool.ts'
+import { lowerLrn } from './lrn.ts'
+import { lowerMean } from './mean.ts'
+import { lowerMeanVarianceNormalization } from './mean-variance-normalization.ts'
+import { lowerRound } from './round.ts'
+import { lowerSelu } from './selu.ts'
+import { lowerShrink } from './shrink.ts'
+import { lowerSign } from './sign.ts'
+import { lowerSoftsign } from './softsign.ts'
+import { lowerSpaceToDepth } from './space-to-depth.ts'
+import { lowerSum } from './sum.ts'
+
+/** What rewrites operators for which the runtime has no WebGPU kernel. No two have the same root, so that their order does not matter. */
+export const lowerings: readonly Fusion[] = [
+  lowerCelu,
+  lowerGlobalLpPool,
+  lowerGroupNormalization,
+  lowerHardmax,
+  lowerLogSoftmax,
+  lowerLpPool,
+  lowerLrn,
+  lowerMean,
+  lowerMeanVarianceNormalization,
+  lowerOr,
+  lowerRound,
+  lowerSelu,
+  lowerShrink,
+  lowerSign,
+  lowerSoftsign,
+  lowerSpaceToDepth,
+  lowerSum,
+  lowerXor,
+]

@@ -1,0 +1,49 @@
+import type { ElementType, GraphBuilder, Node, Value } from '../../graph/index.ts'
+import type { FusionContext } from '../context.ts'
+import { defineFusion, type Fusion } from '../define-fusion.ts'
+import { hasKernel } from '../kernels/kernels.ts'
+
+/** An operator without a WebGPU kernel, written in operators that have one. */
+export interface Lowering {
+  name: string
+  /** The operator of the ONNX standard that is replaced. */
+  op: string
+  /** The operators that take its place, each of which has to have a kernel. */
+  form: readonly string[]
+  lower(
+    root: Node,
+    graph: GraphBuilder,
+    context: FusionContext,
+  ): Value | readonly (Value | undefined)[] | string | undefined
+}
+
+/** Operators whose operands have one type whatever the data's is; the kernel table has them under float32. */
+const fixedType: ReadonlySet<string> = new Set(['And', 'Or', 'Xor', 'Not', 'If'])
+
+/** Whether an operator runs on WebGPU, and on wasm for the fallback, as that opset defines it. */
+export const runsOnWeb = (op: string, opset: number, type: ElementType, context: FusionContext): boolean => {
+  const known = fixedType.has(op) ? 'float32' : type
+  if (hasKernel('webgpu', op, opset, known) !== true) return false
+  return context.target === 'webgpu' || hasKernel('wasm', op, opset, known) === true
+}
+
+/**
+ * A fusion that replaces an operator only where it has no WebGPU kernel for its element type, while everything in its lowered form has.
+ * An operator that the table does not know at all is a function of the standard: the runtime would take it apart in its own way.
+ * Within `target: 'onnx'` nothing is lowered.
+ */
+export const defineLowering = ({ name, op, form, lower }: Lowering): Fusion =>
+  defineFusion({
+    name,
+    roots: [op],
+    rewrite(root, graph, context) {
+      if (context.target === 'onnx') return undefined
+      const [x] = root.inputs
+      const type = fixedType.has(op) ? 'float32' : x && context.elementType(x)
+      if (type === undefined) return `the element type of "${x}" is not known`
+      if (hasKernel('webgpu', op, root.opset, type) === true) return undefined
+      const missing = form.find((operator) => !runsOnWeb(operator, root.opset, type, context))
+      if (missing !== undefined) return `${missing} has no WebGPU kernel for ${type} in opset ${root.opset} either`
+      return lower(root, graph, context)
+    },
+  })
