@@ -126,6 +126,7 @@ const viteBuild = async (entry = 'src/app.ts', options: Options = {}): Promise<s
     root: project.folder,
     configFile: false,
     customLogger: logger,
+    logLevel: 'warn',
     plugins: [onnx({ runtimes: ['wasm'], verify: false, ...options })],
     build: { write: false, target: 'esnext', minify: false, rolldownOptions: { input: project.path(entry) } },
   })
