@@ -147,6 +147,18 @@ describe('compileModel', () => {
     )
   })
 
+  it('does not verify a model whose weights are past 2 GiB, and says so', async () => {
+    await writeInTwo(convBatchNorm(), 'net.data')
+    // Sparse: it takes no room on the disk. The cache holds only the weights that the model uses.
+    await truncate(path.join(folder, 'net.data'), 2 ** 31 + 1)
+    const compiled = await compile()
+    expect(compiled.report).toMatchObject({
+      nodes: { after: 1 },
+      verification: { status: 'not-verified', reason: 'its weights are larger than 2 GiB' },
+    })
+    expect(compiled.report.bytes.after).toBeLessThan(10_000)
+  })
+
   it('names shader-f16 for a model that computes in float16', async () => {
     await write(
       buildModel((g) => {
