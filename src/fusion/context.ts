@@ -1,14 +1,8 @@
 import { type ElementType, inferShapes, type Model, type Shapes, type Tensor, type Value } from '../graph/index.ts'
+import type { Target } from './target.ts'
 
 /** One size of a shape: a number, or what stands for one; two are the same size exactly when their texts agree. */
 export type Dim = number | { toString(): string }
-
-/**
- * Where the fused model is to run, which decides what operators outside the ONNX standard it may use:
- * `web` only those which onnxruntime-web runs on WebGPU and, for the fallback, on wasm; `webgpu` those of WebGPU alone; `onnx` none.
- */
-export const targets = ['web', 'webgpu', 'onnx'] as const
-export type Target = (typeof targets)[number]
 
 /** What a fusion may ask about values beyond their place in the graph. */
 export interface FusionContext {

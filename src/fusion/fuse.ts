@@ -1,7 +1,7 @@
 import { clone, type Graph, inlineFunctions, type Model, pinDimensions } from '../graph/index.ts'
 import { nearest } from '../nearest-name.ts'
 import { constantNode } from './constant-node.ts'
-import { type Evaluate, inferredContext, type Target } from './context.ts'
+import { type Evaluate, inferredContext } from './context.ts'
 import type { Fusion } from './define-fusion.ts'
 import { lintResult, type NearMiss, removeUnusedInitializers, runFusions, type Step } from './driver.ts'
 import { mergeDuplicateInitializers } from './duplicate-initializer.ts'
@@ -10,6 +10,7 @@ import { explicitAttributes } from './explicit-attributes.ts'
 import { fusions } from './fusions.ts'
 import { lowerOpset } from './opset/lower-opset.ts'
 import { raiseOpset } from './opset/raise-opset.ts'
+import type { Target } from './target.ts'
 
 /** Names in reports of what is done to the model as a whole. */
 const inlining = 'inline-function'

@@ -1,5 +1,5 @@
 /** What rewrites a graph. Pure: knows only graph/, works in Node and in a browser. */
-export { type Dim, type Evaluate, type FusionContext, sameDim, type Target, targets } from './context.ts'
+export { type Dim, type Evaluate, type FusionContext, sameDim } from './context.ts'
 export {
   defineFusion,
   type Fusion,
@@ -28,3 +28,4 @@ export {
   whyNotConstant,
   whyShared,
 } from './pattern.ts'
+export { type Target, targets } from './target.ts'

@@ -1,4 +1,4 @@
-import { type Target, targets } from '../fusion/index.ts'
+import { type Target, targets } from '../fusion/target.ts'
 import { nearest } from '../nearest-name.ts'
 import type { RuntimeName } from '../runtime/types.ts'
 import { PluginError } from './plugin-error.ts'
