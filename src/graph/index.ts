@@ -30,6 +30,7 @@ export {
   type InferShapesOptions,
   inferShapes,
   pinDimensions,
+  productOf,
   provablyDifferent,
   type Shapes,
   TensorFacts,

@@ -7,6 +7,7 @@ import { hardSwish } from './hard-swish.ts'
 import { instanceNormalization } from './instance-normalization.ts'
 import { layerNormalization } from './layer-normalization.ts'
 import { layerNormalizationChannelFirst } from './layer-normalization-channel-first.ts'
+import { multiHeadAttention } from './multi-head-attention.ts'
 import { normalizationAffine } from './normalization-affine.ts'
 import { quickGelu } from './quick-gelu.ts'
 import { rmsNormalization } from './rms-normalization.ts'
@@ -30,4 +31,5 @@ export const blocks: readonly Fusion[] = [
   rmsNormalization,
   normalizationAffine,
   skipNormalization,
+  multiHeadAttention,
 ]
