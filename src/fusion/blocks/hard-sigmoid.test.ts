@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
 import { choices, spellProduct, spellSum } from '../../../test/support/spell.ts'
-import type { GraphBuilder, Value } from '../../graph/index.ts'
+import { type GraphBuilder, Tensor, type Value } from '../../graph/index.ts'
 
 const fused = fuseFunction(['scaled-hard-sigmoid', 'hard-sigmoid'], [2, 'n', 5])
 const add3 = (g: GraphBuilder, x: Value): Value => g.op('Add', [x, 3])
@@ -64,6 +64,17 @@ describe('hard-sigmoid', () => {
     ['no upper bound', /bounded to \[0, Infinity\]/, (g, x) => g.op('Div', [g.op('Clip', [add3(g, x), 0]), 6]), {}],
     ['1/6 written as 0.1667', /bounded to \[0, 1\.0002/, (g, x) => g.op('Mul', [clip(g, add3(g, x)), 0.1667]), {}],
     ['an opset without kernel', /no WebGPU kernel/, (g, x) => g.op('Div', [clip(g, add3(g, x)), 6]), { opset: 22 }],
+    [
+      'float64',
+      /no kernel for float64/,
+      (g, x) => {
+        const number = (value: number): Tensor => Tensor.fromNumbers('float64', [], [value])
+        const shifted = g.op('Add', [g.op('Cast', [x], { to: 11 }), number(3)])
+        const clipped = g.op('Clip', [shifted, number(0), number(6)])
+        return g.op('Cast', [g.op('Div', [clipped, number(6)])], { to: 1 })
+      },
+      {},
+    ],
     [
       'a clip with another user',
       /has 2 users/,

@@ -3,6 +3,7 @@ import type { FusionContext } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
 import { any, either, type Match, product, scalar, sum } from '../pattern.ts'
 import { clampOf } from './clamp.ts'
+import { whyNoFloatKernel } from './float-kernel.ts'
 import { numbersKeepRank } from './scalar-rank.ts'
 
 const [x, y] = [any(), any()]
@@ -19,8 +20,11 @@ function parameters(match: Match, context: FusionContext): { alpha: number; beta
   return { alpha: (match.has(slope) ? match.number(slope) : 1) / upper, beta: match.number(shift) / upper }
 }
 
-const kernels = ({ root }: Match, { target }: FusionContext): string | undefined =>
-  root.opset >= 22 && target !== 'onnx' ? 'the runtime has no WebGPU kernel for it at opset 22 and above' : undefined
+const kernels = (match: Match, context: FusionContext): string | undefined => {
+  if (context.target === 'onnx') return undefined
+  if (match.root.opset >= 22) return 'the runtime has no WebGPU kernel for it at opset 22 and above'
+  return whyNoFloatKernel(match.value(x), context)
+}
 
 function hardSigmoidOf(match: Match, graph: GraphBuilder, context: FusionContext): Value | string {
   const found = parameters(match, context)

@@ -136,6 +136,15 @@ describe('skip-normalization', () => {
       (g, x) => g.op('LayerNormalization', [add(g, x, branch(g, x)), g.op('Neg', [g.constant(random.tensor([6]))])]),
       {},
     ],
+    [
+      'float64',
+      /no kernel for float64/,
+      (g, x) => {
+        const wide = g.op('Cast', [x], { to: 11 })
+        return g.op('LayerNormalization', [add(g, wide, branch(g, wide)), random.tensor([6], 'float64')])
+      },
+      {},
+    ],
     ['the ONNX standard', /not in the ONNX standard/, (g, x) => layer(g, add(g, x, branch(g, x))), { target: 'onnx' }],
     [
       'statistics as outputs',

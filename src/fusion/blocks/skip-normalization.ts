@@ -1,6 +1,7 @@
 import type { Node, Value } from '../../graph/index.ts'
 import { type FusionContext, sameDim } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
+import { whyNoFloatKernel } from './float-kernel.ts'
 import { microsoft } from './microsoft.ts'
 
 /** The normalisations that take a residual in, and what they are called then. */
@@ -42,6 +43,8 @@ export const skipNormalization = defineFusion({
 
 function whyNotSkip(root: Node, sum: Value, left: Value, right: Value, context: FusionContext): string | undefined {
   if (context.target === 'onnx') return 'it is not in the ONNX standard with a residual'
+  const noKernel = whyNoFloatKernel(sum, context)
+  if (noKernel !== undefined) return noKernel
   if (root.outputs.slice(1).some((output) => output !== undefined)) return `${root} has further outputs`
   const parameters = root.inputs.slice(1)
   if (parameters.some((value) => value !== undefined && value.constant === undefined))

@@ -1,4 +1,3 @@
-import type { ElementType } from '../../graph/index.ts'
 import type { FusionContext } from '../context.ts'
 import {
   any,
@@ -13,6 +12,7 @@ import {
   sum,
   type ValuePattern,
 } from '../pattern.ts'
+import { whyNoFloatKernel } from './float-kernel.ts'
 import { meanAxes, meanOf } from './mean.ts'
 
 /** v², in both spellings. */
@@ -31,9 +31,6 @@ export function dividedByRootMeanSquare(v: ValuePattern): {
   const pattern = either(product(1, [v, inverse(root)]), product(1, [v, node('Pow', [biased, scalar(-0.5)])]))
   return { pattern, mean, epsilon: (match) => match.number(epsilon) }
 }
-
-/** The element types that the runtime normalises on WebGPU and on wasm alike. */
-const normalised: ReadonlySet<ElementType | undefined> = new Set<ElementType | undefined>(['float32', 'float16'])
 
 /** What a normalisation normalises, over what: axes ascending and from 0. */
 export interface Normalisation {
@@ -84,8 +81,8 @@ function readMean(
   const epsilon = read(match)
   if (match.numberRank > rank) return `a constant of rank ${match.numberRank} raises the rank of "${value}"`
   if (!(epsilon > 0)) return `its ε is ${epsilon}, not above 0`
-  const elementType = context.elementType(value)
-  if (!normalised.has(elementType)) return `the runtime has no kernel for ${elementType ?? 'an unknown element type'}`
+  const reason = whyNoFloatKernel(value, context)
+  if (reason !== undefined) return reason
   return { axes, rank, epsilon }
 }
 
