@@ -16,7 +16,7 @@ export const sharedInputMatMul = defineFusion({
   roots: ['MatMul', 'Gemm'],
   rewrite(root, graph, context) {
     const [data] = root.inputs
-    if (data === undefined || data.users.size < 2) return undefined
+    if (data === undefined || data.users.size < 2 || data.users.size > mostUsers) return undefined
     const parts = partsBeside(root, data, context)
     const [first] = parts
     if (first === undefined || parts.length < 2) return undefined
@@ -58,6 +58,9 @@ export const sharedInputMatMul = defineFusion({
     })
   },
 })
+
+/** Users of one value that are compared with one another: few enough for the cost to stay linear. */
+const mostUsers = 64
 
 interface Part {
   readonly operator: LinearOperator
