@@ -127,6 +127,11 @@ describe('conv-conv', () => {
     expect(groups.ops).toEqual(['Conv', 'Conv'])
   })
 
+  it('leaves convolutions with a single channel between them', async () => {
+    const { report } = await chain([1, 1, 4, 4], [{ weight: [1, 1, 1, 1] }, { weight: [1, 1, 1, 1] }])
+    expect(report.fusions).toEqual({})
+  })
+
   it('leaves a value with another user', async () => {
     const { reasons } = await fuseGraph(
       (g) => {
@@ -175,7 +180,7 @@ describe('conv-conv', () => {
           const larger =
             inputs * outputs * kernel ** rank >
             middle * (inputs * (pointwiseFirst ? 1 : kernel ** rank) + outputs * (pointwiseFirst ? kernel ** rank : 1))
-          expect(report.fusions['conv-conv']).toBe(larger ? undefined : 1)
+          expect(report.fusions['conv-conv']).toBe(larger || middle === 1 ? undefined : 1)
         },
       ),
       { numRuns: 50 },
