@@ -11,6 +11,7 @@ import { multiHeadAttention } from './multi-head-attention.ts'
 import { normalizationAffine } from './normalization-affine.ts'
 import { quickGelu } from './quick-gelu.ts'
 import { rmsNormalization } from './rms-normalization.ts'
+import { rotaryEmbedding } from './rotary-embedding.ts'
 import { skipNormalization } from './skip-normalization.ts'
 
 /** What recognises blocks of models as the operator made for them, in the order in which they are tried on a node. */
@@ -31,5 +32,7 @@ export const blocks: readonly Fusion[] = [
   rmsNormalization,
   normalizationAffine,
   skipNormalization,
+  // Before attention, which looks for the heads behind it.
+  rotaryEmbedding,
   multiHeadAttention,
 ]
