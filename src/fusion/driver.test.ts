@@ -223,6 +223,19 @@ describe('near misses', () => {
     expect(report.nearMisses).toEqual([])
   })
 
+  it('are forgotten when the pattern goes away and the node stays', () => {
+    const model = buildModel((g) => g.output('y', g.op('Relu', [g.op('Identity', [g.op('Exp', [g.input('x')])])])))
+    const picky = defineFusion({
+      name: 'picky',
+      roots: ['Exp'],
+      rewrite: ({ output }) =>
+        [...output.users].some((user) => user.is('Identity')) ? 'an identity follows' : undefined,
+    })
+    expect(run(model, [picky]).nearMisses).toHaveLength(1)
+    expect(run(model, [picky, identity]).nearMisses).toEqual([])
+    expect(operators(model)).toEqual(['Exp', 'Relu'])
+  })
+
   it('are forgotten when the node goes away', () => {
     const model = buildModel((g) => {
       const value = conv(g)
