@@ -20,6 +20,14 @@ import { expectSameResults, Random, runModel, type Tensors } from './support/run
 
 afterAll(disposeEvaluator)
 
+/** Patterns that name float32 themselves, so that with other floats they are no valid models. */
+const mixed = new Set([
+  'mha_selfattn_bertmask_in_block',
+  'constant_subgraph',
+  'dq_weight_int8_matmul',
+  'q_dq_noop_pair',
+])
+
 const sizes = { batch: 3, length: 4 }
 
 /** Whether it was run: the runtime may refuse a variation that is no valid model, or has no kernel for it. */
@@ -38,12 +46,24 @@ async function compare(pattern: Pattern, variation: Variation, label: string, to
   ).toEqual([])
   let expected: Tensors
   try {
-    expected = await runModel(bytes, feeds)
+    expected = await runModel(given(bytes, variation), feeds)
   } catch {
     return false
   }
-  expectSameResults(expected, await runModel(concatenate(encode(model).chunks), feeds), tolerance, label)
+  const fused = given(concatenate(encode(model).chunks), variation)
+  expectSameResults(expected, await runModel(fused, feeds), tolerance, label)
   return true
+}
+
+/** The runtime in the browser cannot be given what has a default, others can: the default is exchanged after the model was fused. */
+function given(bytes: Uint8Array, variation: Variation): Uint8Array {
+  const model = decode(bytes)
+  for (const [name, tensor] of Object.entries(variation.given ?? {})) {
+    const input = model.graph.inputs.find((value) => value.name === name)
+    expect(input?.initializer, `the default of ${name}`).toBeDefined()
+    if (input !== undefined) input.initializer = tensor
+  }
+  return concatenate(encode(model).chunks)
 }
 
 const each = patterns.map((pattern) => [pattern.name, pattern] as const)
@@ -63,25 +83,29 @@ describe('a pattern computes the same', () => {
 
   it.each(each)('with a constant that a caller gives: %s', async (_name, pattern) => {
     for (const [index, tensor] of constantsOf(pattern).entries()) {
-      if (tensor.elementType === 'float32') await compare(pattern, overridable(pattern, index), `constant ${index}`)
+      if (tensor.elementType === 'float32')
+        expect(await compare(pattern, overridable(pattern, index), `constant ${index}`)).toBe(true)
     }
   })
 
   it.each(each)('with constants that others use: %s', async (_name, pattern) => {
-    await compare(pattern, shared(pattern), 'shared')
+    expect(await compare(pattern, shared(pattern), 'shared')).toBe(true)
   })
 
   it.each(each)('with nothing known of its shapes: %s', async (_name, pattern) => {
-    await compare(pattern, withoutShapes(pattern), 'without shapes')
-    await compare(pattern, withSymbols(pattern), 'symbols')
+    expect(await compare(pattern, withoutShapes(pattern), 'without shapes')).toBe(true)
+    expect(await compare(pattern, withSymbols(pattern), 'symbols')).toBe(true)
   })
 
   it.each(each)('under other opsets: %s', async (_name, pattern) => {
-    for (const opset of [13, 14, 18, 20, 21, 22]) await compare(pattern, underOpset(pattern, opset), `opset ${opset}`)
+    let ran = 0
+    for (const opset of [13, 14, 18, 20, 21, 22])
+      if (await compare(pattern, underOpset(pattern, opset), `opset ${opset}`)) ran++
+    expect(ran).toBeGreaterThan(0)
   })
 
   it.each(each)('in other types: %s', async (_name, pattern) => {
-    await compare(pattern, ofType(pattern, 'float16'), 'float16', 1e-2)
+    expect(await compare(pattern, ofType(pattern, 'float16'), 'float16', 1e-2)).toBe(!mixed.has(pattern.name))
     await compare(pattern, ofType(pattern, 'float64'), 'float64', 1e-7)
   })
 })

@@ -11,10 +11,13 @@ import {
 import { Random, type Tensors } from '../support/run-model.ts'
 import { type Pattern, Weights } from './pattern.ts'
 
-/** A pattern's model in other surroundings, and what must be fed beyond its own inputs. */
+/** A pattern's model in other surroundings. */
 export interface Variation {
   readonly model: Model
-  readonly feeds: Tensors
+  /** What must be fed beyond its own inputs. */
+  readonly feeds?: Tensors
+  /** What a caller gives in the place of defaults. */
+  readonly given?: Tensors
 }
 
 /** What of a model is made in another way. */
@@ -88,7 +91,6 @@ export const innerOutputs = (pattern: Pattern): Variation => ({
   model: changed(pattern, {}, {}, (graph) => {
     for (const value of innerValues(graph)) graph.graph.addOutput(value)
   }),
-  feeds: {},
 })
 
 /** One value between two nodes is used by a nested graph as well. */
@@ -107,17 +109,17 @@ export const captured = (pattern: Pattern, index: number): Variation | undefined
 
 /** One constant is the default of an input, and other numbers are given. */
 export const overridable = (pattern: Pattern, index: number): Variation => {
-  const feeds: Record<string, Tensor> = {}
+  const given: Record<string, Tensor> = {}
   const model = changed(pattern, {
     constant: (graph, tensor, number) => {
       if (number !== index) return undefined
       const input = graph.graph.addInput('given', tensorType(tensor.elementType, tensor.dims))
       graph.graph.setDefault(input, tensor)
-      feeds.given = others(tensor)
+      given.given = others(tensor)
       return input
     },
   })
-  return { model, feeds }
+  return { model, given }
 }
 
 /** Every constant has another user. */
@@ -127,6 +129,8 @@ export const shared = (pattern: Pattern): Variation => {
     pattern,
     {
       constant: (graph, tensor) => {
+        // The runtime in the browser gives out no half bytes.
+        if (tensor.elementType === 'int4') return undefined
         const value = graph.graph.addInitializer(graph.graph.model.freshName('shared'), tensor)
         constants.push(value)
         return value
@@ -135,18 +139,16 @@ export const shared = (pattern: Pattern): Variation => {
     {},
     (graph) => {
       for (const [index, value] of constants.entries()) {
-        const seen = graph.op('Where', [graph.op('Equal', [value, value]), value, value])
-        graph.output(`constant_${index}`, seen)
+        graph.output(`constant_${index}`, graph.op('Identity', [value]))
       }
     },
   )
-  return { model, feeds: {} }
+  return { model }
 }
 
 /** Nothing is known of the shapes of inputs. */
 export const withoutShapes = (pattern: Pattern): Variation => ({
   model: changed(pattern, { input: (elementType) => tensorType(elementType) }),
-  feeds: {},
 })
 
 /** Every size of every input has a name of its own. */
@@ -157,13 +159,12 @@ export const withSymbols = (pattern: Pattern): Variation => {
       elementType,
       shape.map(() => `size_${count++}`),
     )
-  return { model: changed(pattern, { input }), feeds: {} }
+  return { model: changed(pattern, { input }) }
 }
 
 /** The same under another opset: to be compared where a runtime takes it. */
 export const underOpset = (pattern: Pattern, opset: number): Variation => ({
   model: changed(pattern, {}, { opset, irVersion: 10 }),
-  feeds: {},
 })
 
 /** Numbers of another type. */
@@ -178,5 +179,4 @@ export const ofType = (pattern: Pattern, type: 'float16' | 'float64'): Variation
         : undefined,
     input: (elementType, shape) => tensorType(elementType === 'float32' ? type : elementType, shape),
   }),
-  feeds: {},
 })
