@@ -176,7 +176,6 @@ function apply({ replacements, added, constants }: Rewrite, root: Node, worklist
       from.name = model.freshName(name)
       to.name = name
     }
-    for (const user of to.users) worklist.add(user)
     worklist.add(to.producer)
   }
   for (const node of added) {
@@ -207,7 +206,8 @@ export function prune(
     for (const value of used) {
       if (value.producer !== undefined) stack.push(value.producer)
       else if (!value.isUsed && !value.isInput && value.initializer !== undefined) value.graph.removeInitializer(value)
-      for (const user of value.users) worklist?.add(user)
+      // With one user left, a pattern may match that was refused for the others.
+      if (value.users.size === 1) for (const user of value.users) worklist?.add(user)
     }
   }
 }
