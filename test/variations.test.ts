@@ -28,10 +28,14 @@ const mixed = new Set([
   'q_dq_noop_pair',
 ])
 
-const sizes = { batch: 3, length: 4 }
-
 /** Whether it was run: the runtime may refuse a variation that is no valid model, or has no kernel for it. */
-async function compare(pattern: Pattern, variation: Variation, label: string, tolerance = 1e-5): Promise<boolean> {
+async function compare(
+  pattern: Pattern,
+  variation: Variation,
+  label: string,
+  tolerance = 1e-5,
+  sizes = { batch: 3, length: 4 },
+): Promise<boolean> {
   const bytes = concatenate(encode(variation.model).chunks)
   const random = randomFeeds(patternModel(pattern), new Random(2), sizes)
   const types = new Map(variation.model.graph.inputs.map(({ name, elementType }) => [name, elementType]))
@@ -94,7 +98,15 @@ describe('a pattern computes the same', () => {
 
   it.each(each)('with nothing known of its shapes: %s', async (_name, pattern) => {
     expect(await compare(pattern, withoutShapes(pattern), 'without shapes')).toBe(true)
-    expect(await compare(pattern, withSymbols(pattern), 'symbols')).toBe(true)
+    for (const sizes of [
+      { batch: 3, length: 4 },
+      { batch: 1, length: 1 },
+    ])
+      expect(await compare(pattern, withSymbols(pattern), 'symbols', 1e-5, sizes)).toBe(true)
+  })
+
+  it.each(each)('with nothing in the batch: %s', async (_name, pattern) => {
+    await compare(pattern, { model: patternModel(pattern) }, 'nothing', 1e-5, { batch: 0, length: 4 })
   })
 
   it.each(each)('under other opsets: %s', async (_name, pattern) => {

@@ -9,10 +9,14 @@ ort.env.logLevel = 'fatal'
 export type Tensors = Readonly<Record<string, Tensor>>
 
 /** Runs an encoded model. Throws what onnxruntime-web throws when it refuses the model. */
-export async function runModel(bytes: Uint8Array, feeds: Tensors): Promise<Tensors> {
+export async function runModel(
+  bytes: Uint8Array,
+  feeds: Tensors,
+  graphOptimizationLevel: 'disabled' | 'all' = 'disabled',
+): Promise<Tensors> {
   const session = await ort.InferenceSession.create(bytes, {
     executionProviders: ['wasm'],
-    graphOptimizationLevel: 'disabled',
+    graphOptimizationLevel,
     logSeverityLevel: 3,
   })
   try {
