@@ -41,7 +41,6 @@ export const attentions: readonly Pattern[] = [
     name: 'mha_selfattn_nomask',
     build: (g, w) => g.output('y', selfAttention(g, input(g), w)),
     expected: [...attention, 'MatMul', 'Add'],
-    done: false,
   },
   {
     name: 'mha_selfattn_nomask_in_block',
@@ -50,7 +49,6 @@ export const attentions: readonly Pattern[] = [
       g.output('y', layerNorm(g, g.op('Add', [selfAttention(g, x, w), x]), w))
     },
     expected: ['LayerNormalization', ...attention, 'MatMul', 'com.microsoft::SkipLayerNormalization'],
-    done: false,
   },
   {
     name: 'mha_selfattn_bertmask_in_block',
@@ -61,10 +59,9 @@ export const attentions: readonly Pattern[] = [
     },
     // What the mask is made of is no part of the attention, and done once for all layers.
     expected: [
-      ...['Reshape', 'Cast', 'Sub', 'Mul', 'Expand'],
+      ...['Unsqueeze', 'Cast', 'Sub', 'Mul', 'Expand'],
       ...['LayerNormalization', ...attention, 'MatMul', 'com.microsoft::SkipLayerNormalization'],
     ],
-    done: false,
   },
   {
     // F.scaled_dot_product_attention as the exporter writes it: the root of the scale on Q and on K.
@@ -77,7 +74,6 @@ export const attentions: readonly Pattern[] = [
       g.output('y', g.op('MatMul', [g.op('Softmax', [scores], { axis: -1 }), v]))
     },
     expected: ['Transpose', 'Reshape', 'com.microsoft::MultiHeadAttention', 'Reshape', 'Transpose'],
-    done: false,
   },
   {
     // Llama: x · cos + rotate_half(x) · sin.
@@ -98,7 +94,6 @@ export const attentions: readonly Pattern[] = [
       g.output('y', g.op('Add', [g.op('Mul', [x, table(Math.cos)]), g.op('Mul', [rotated, table(Math.sin)])]))
     },
     expected: ['com.microsoft::RotaryEmbedding'],
-    done: false,
   },
   {
     name: 'softmax_add_mask',

@@ -128,6 +128,15 @@ describe('rotary-embedding', () => {
       },
       {},
     ],
+    [
+      'float64',
+      /no kernel for float64/,
+      (g, x) => {
+        const wide = (one: Value | Tensor): Value => g.op('Cast', [one], { to: 11 })
+        return g.op('Cast', [rotary(g, wide(x), wide(table(5, 8)), wide(table(5, 8)))], { to: 1 })
+      },
+      {},
+    ],
     ['one row for all positions', /not one row for each/, (g, x) => rotary(g, x, table(1, 8), table(1, 8)), {}],
     [
       'cosines for every head',

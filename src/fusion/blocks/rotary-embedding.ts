@@ -3,6 +3,7 @@ import { type FusionContext, sameDim } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
 import { any, node, product, sum } from '../pattern.ts'
 import { arrange, arrangementsOf, keepsOrder } from './arrangement.ts'
+import { whyNoFloatKernel } from './float-kernel.ts'
 import { microsoft } from './microsoft.ts'
 import { repeatedHalf } from './repeated-half.ts'
 
@@ -19,6 +20,7 @@ export const rotaryEmbedding = defineFusion({
   conditions: [
     (_match, { target }) =>
       target === 'onnx' ? 'RotaryEmbedding of ONNX Runtime is not in the ONNX standard' : undefined,
+    (match, context) => whyNoFloatKernel(match.value(x), context),
     (match, context) => {
       const axis = match.node(rotated).int('axis', 0)
       const sides = [negated(match.value(upper)), match.value(lower)].map(
