@@ -1,0 +1,1 @@
+export { bindingLimit, type NodeOnCpu, type Placement, placement } from './placement.ts'

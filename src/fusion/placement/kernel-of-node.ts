@@ -1,0 +1,61 @@
+import type { ElementType, Node, Value } from '../../graph/index.ts'
+import type { FusionContext } from '../context.ts'
+import type { KernelTable } from '../kernels/kernel-table.ts'
+import { hasKernel, type Provider } from '../kernels/kernels.ts'
+import { castTarget } from '../same-type-cast.ts'
+
+/** Which input's element type decides on the kernel, where that is not the first. */
+const dataInput: Readonly<Record<string, number>> = { Where: 1, 'com.microsoft::GatherBlockQuantized': 2 }
+
+/** Operators whose operands have one type whatever the data's is; the table has them under float32. */
+const fixedType: ReadonlySet<string> = new Set([
+  'And',
+  'Or',
+  'Xor',
+  'Not',
+  'If',
+  'Loop',
+  'Scan',
+  'ConstantOfShape',
+  'NonMaxSuppression',
+  'RandomNormal',
+  'RandomUniform',
+])
+
+/** Types of which the runtime's web builds have no tensors on the GPU, whatever the operator. */
+const neverOnGpu: ReadonlySet<ElementType> = new Set([
+  'float64',
+  'int8',
+  'int16',
+  'uint16',
+  'uint64',
+  'string',
+  'bfloat16',
+])
+
+/** Why a node gets no kernel of that provider; undefined where it gets one. */
+export function whyNoKernel(
+  provider: Provider,
+  node: Node,
+  context: Pick<FusionContext, 'elementType'> & FusionContext,
+  table?: KernelTable,
+): string | undefined {
+  const { target } = node
+  const value: Value | undefined = node.inputs[dataInput[target] ?? 0] ?? node.outputs[0]
+  const type = fixedType.has(target) ? 'float32' : value && context.elementType(value)
+  if (type === undefined) return `the element type of "${value}" is not known`
+  const known = hasKernel(provider, target, node.opset, type, table)
+  if (known === undefined) return `the table of kernels does not know ${target}`
+  if (!known) return `no kernel for ${type} in opset ${node.opset}`
+  const made = node.is('Cast') ? castTarget(node, context) : undefined
+  if (provider === 'webgpu' && made !== undefined && neverOnGpu.has(made)) return `no kernel that makes ${made}`
+  return whyDeclined(provider, node)
+}
+
+/** Kernels that turn down some forms of their operator. */
+function whyDeclined(provider: Provider, node: Node): string | undefined {
+  if (provider === 'webgpu' && node.target === 'com.microsoft::Attention') {
+    if (node.inputs[3] !== undefined || node.inputs[4] !== undefined) return 'no kernel with a mask or a past'
+  }
+  return undefined
+}

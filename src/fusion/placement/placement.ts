@@ -1,0 +1,264 @@
+import type { Graph, Model, Node, Value } from '../../graph/index.ts'
+import { byteLength } from '../../graph/index.ts'
+import { type FusionContext, inferredContext } from '../context.ts'
+import type { KernelTable } from '../kernels/kernel-table.ts'
+import { isRandom } from '../random-operators.ts'
+import { whyNoKernel } from './kernel-of-node.ts'
+import { changesLayout, isView, readsOnCpu, writesOnCpu } from './memory-types.ts'
+
+/** A node that does not run on the GPU. */
+export interface NodeOnCpu {
+  readonly node: string
+  readonly op: string
+  readonly reason: string
+}
+
+/** What a WebGPU session of onnxruntime-web is going to do with a model. */
+export interface Placement {
+  /** Nodes on the GPU, nested graphs included. */
+  readonly gpu: number
+  readonly cpu: readonly NodeOnCpu[]
+  /** Copies in each run that the session has to insert: uploads, and downloads, each of which waits for the GPU. */
+  readonly copies: { readonly toGpu: number; readonly toCpu: number }
+  /** Kernels dispatched in a run: nodes on the GPU but those that only give their data another shape. An estimate. */
+  readonly dispatches: number
+  /** The largest tensor on the GPU whose size is known. WebGPU binds at most `bindingLimit` unless the adapter allows more. */
+  readonly largestBuffer?: { readonly value: string; readonly bytes: number }
+  /** Whether the size of every tensor is known before a run. */
+  readonly staticShapes: boolean
+  /** No node on the CPU, and no copy. */
+  readonly whollyOnGpu: boolean
+  /** Nothing that was computed on the GPU comes back before the outputs do. */
+  readonly dataStaysOnGpu: boolean
+  /** What forbids onnxruntime's graph capture; empty where it is possible. */
+  readonly againstGraphCapture: readonly string[]
+  /** What the user could do. */
+  readonly suggestions: readonly string[]
+}
+
+/** The default of WebGPU's maxStorageBufferBindingSize. */
+export const bindingLimit = 128 * 1024 * 1024
+
+/**
+ * Predicts where onnxruntime's partitioner puts each node of a model, and which copies it inserts. Follows its rules (GetCpuPreferredNodes,
+ * MemcpyTransformer) on the kernels of the table; what the session's own optimiser does before is not foreseen, so that the prediction is
+ * best for a model that leaves it nothing to do. Pure.
+ */
+export function placement(model: Model, table?: KernelTable): Placement {
+  const context = inferredContext(model)
+  const onCpu = new Map<Node, string>()
+  const gpu: Node[] = []
+  const copies = { toGpu: 0, toCpu: 0 }
+  const constants = constantValues(model.graph)
+  for (const graph of graphsOf(model.graph)) {
+    const nodes = [...graph.nodes].filter((node) => !node.outputs.some((output) => output && constants.has(output)))
+    const reasons = partition(graph, nodes, constants, context, table)
+    for (const node of nodes) {
+      const reason = reasons.get(node)
+      if (reason === undefined) gpu.push(node)
+      else onCpu.set(node, reason)
+    }
+    const inserted = copiesOf(graph, nodes, constants, reasons)
+    copies.toGpu += inserted.toGpu
+    copies.toCpu += inserted.toCpu
+  }
+  const largest = largestBuffer(gpu, context)
+  const open = openDimensions(model)
+  const staticShapes = open.length === 0 && [...gpu, ...onCpu.keys()].every((node) => hasKnownSizes(node, context))
+  const cpu = Array.from(onCpu, ([node, reason]) => ({ node: String(node), op: node.target, reason }))
+  const whollyOnGpu = cpu.length === 0 && copies.toGpu + copies.toCpu === 0
+  const controlFlow = gpu.concat([...onCpu.keys()]).find((node) => node.subgraphs.length > 0)
+  const against = [
+    ...(staticShapes ? [] : ['sizes that are not known before a run']),
+    ...(controlFlow === undefined ? [] : [`${controlFlow.op}, which chooses what runs`]),
+    ...(copies.toGpu + copies.toCpu === 0 ? [] : ['copies between CPU and GPU']),
+    ...(cpu.length === 0 ? [] : [`${cpu.length} ${cpu.length === 1 ? 'node' : 'nodes'} on the CPU`]),
+  ]
+  return {
+    gpu: gpu.length,
+    cpu,
+    copies,
+    dispatches: gpu.filter((node) => !isView(node) && !writesOnCpu(node) && node.subgraphs.length === 0).length,
+    ...(largest && { largestBuffer: largest }),
+    staticShapes,
+    whollyOnGpu,
+    dataStaysOnGpu: copies.toCpu === 0,
+    againstGraphCapture: against,
+    suggestions: suggestions(cpu, copies.toCpu, open, largest),
+  }
+}
+
+function* graphsOf(graph: Graph): Generator<Graph> {
+  yield graph
+  for (const node of graph.nodes) for (const nested of node.subgraphs) yield* graphsOf(nested)
+}
+
+const noKernel = (reason: string): string => `WebGPU has ${reason}`
+const preferred = 'onnxruntime keeps it on the CPU, where the shapes are that it works on'
+
+/** Values that do not change from run to run: the session computes them once, and drops the nodes that did. */
+function constantValues(graph: Graph): Set<Value> {
+  const constants = new Set<Value>()
+  for (const inner of graphsOf(graph)) for (const value of inner.initializers) if (!value.isInput) constants.add(value)
+  for (const inner of graphsOf(graph)) {
+    for (const node of inner.nodes) {
+      if (node.subgraphs.length > 0 || isRandom(node)) continue
+      if (node.outputs.some((output) => output?.isOutput)) continue
+      if (!node.inputs.every((input) => input === undefined || constants.has(input))) continue
+      for (const output of node.outputs) if (output !== undefined) constants.add(output)
+    }
+  }
+  return constants
+}
+
+/** The nodes of one graph that end up on the CPU, with the reason. */
+function partition(
+  graph: Graph,
+  nodes: readonly Node[],
+  constants: ReadonlySet<Value>,
+  context: FusionContext,
+  table: KernelTable | undefined,
+): Map<Node, string> {
+  const onCpu = new Map<Node, string>()
+  for (const node of nodes) {
+    const reason = whyNoKernel('webgpu', node, context, table)
+    if (reason !== undefined) onCpu.set(node, noKernel(reason))
+  }
+  // Changing the layout makes the session ask its provider again, which then claims what it has left to the CPU the first time.
+  const asksAgain = nodes.some((node) => changesLayout.has(node.target) && !onCpu.has(node))
+  if (!asksAgain) {
+    for (const node of cpuPreferred(graph, nodes, constants, onCpu, context)) onCpu.set(node, preferred)
+  }
+  return onCpu
+}
+
+/** Initializers of up to so many elements do not count against the CPU. */
+const smallInitializer = 100
+
+/** The nodes that work on nothing but what is on the CPU, starting from what Shape puts there. */
+function cpuPreferred(
+  graph: Graph,
+  nodes: readonly Node[],
+  constants: ReadonlySet<Value>,
+  withoutKernel: ReadonlyMap<Node, string>,
+  context: FusionContext,
+): Set<Node> {
+  const chosen = new Set<Node>()
+  const candidates = new Set<Node>()
+  const cpuValues = new Set<Value>()
+  const spread = (node: Node): void => {
+    for (const output of node.outputs) {
+      if (output === undefined) continue
+      cpuValues.add(output)
+      for (const user of output.users) if (user.graph === graph) candidates.add(user)
+    }
+  }
+  for (const node of nodes) if (!withoutKernel.has(node) && writesOnCpu(node)) spread(node)
+  const staysOnCpu = (node: Node): boolean =>
+    node.inputs.every((input, index) => {
+      if (input === undefined) return true
+      if (context.elementType(input) === 'float16') return false
+      if (constants.has(input)) return sizeOf(input, context) <= smallInitializer
+      if (input.isInput && input.graph === graph) return true
+      return cpuValues.has(input) && !readsOnCpu(node, index)
+    })
+  for (const node of nodes) {
+    if (!candidates.has(node)) continue
+    if (withoutKernel.has(node)) spread(node)
+    else if (staysOnCpu(node)) {
+      chosen.add(node)
+      spread(node)
+    }
+  }
+  return chosen
+}
+
+/** The copies that the session inserts into one graph: one for each value and direction. */
+function copiesOf(
+  graph: Graph,
+  nodes: readonly Node[],
+  constants: ReadonlySet<Value>,
+  onCpu: ReadonlyMap<Node, string>,
+): { toGpu: number; toCpu: number } {
+  const gpuInputs = new Set<Value>()
+  const cpuInputs = new Set<Value>()
+  const gpuOutputs = new Set<Value>()
+  const cpuOutputs = new Set<Value>()
+  for (const node of nodes) {
+    const isGpu = !onCpu.has(node)
+    for (const [index, input] of node.inputs.entries()) {
+      if (input === undefined || constants.has(input)) continue
+      const side = isGpu && !readsOnCpu(node, index) ? gpuInputs : cpuInputs
+      side.add(input)
+    }
+    for (const output of node.outputs) {
+      if (output !== undefined) (isGpu && !writesOnCpu(node) ? gpuOutputs : cpuOutputs).add(output)
+    }
+  }
+  const both = (value: Value): boolean => gpuInputs.has(value) && cpuInputs.has(value)
+  const fromOutside = new Set([...gpuInputs].filter((value) => value.graph !== graph))
+  const inputs = graph.inputs.filter((value) => value.initializer === undefined)
+  const toGpu =
+    inputs.filter(both).length +
+    [...cpuOutputs].filter((value) => gpuInputs.has(value)).length +
+    [...fromOutside].filter(both).length
+  return { toGpu, toCpu: [...gpuOutputs].filter((value) => cpuInputs.has(value)).length }
+}
+
+const sizeOf = (value: Value, context: FusionContext): number =>
+  (context.shape(value) ?? [Number.POSITIVE_INFINITY]).reduce<number>((size, dim) => size * Number(dim), 1)
+
+function bytesOf(value: Value, context: FusionContext): number | undefined {
+  const type = context.elementType(value)
+  const shape = context.shape(value)
+  if (type === undefined || !shape?.every((dim) => typeof dim === 'number')) return undefined
+  return byteLength(type, shape)
+}
+
+function largestBuffer(nodes: readonly Node[], context: FusionContext): Placement['largestBuffer'] {
+  let largest: Placement['largestBuffer']
+  for (const node of nodes) {
+    for (const value of [...node.inputs, ...node.outputs]) {
+      const bytes = value && bytesOf(value, context)
+      if (bytes !== undefined && bytes > (largest?.bytes ?? 0)) largest = { value: String(value), bytes }
+    }
+  }
+  return largest
+}
+
+const hasKnownSizes = (node: Node, context: FusionContext): boolean =>
+  node.outputs.every((output) => {
+    if (output === undefined || !output.isUsed) return true
+    return context.shape(output)?.every((dim) => typeof dim === 'number') === true
+  })
+
+/** The sizes that the inputs leave open, by name, or as `input:axis`. */
+function openDimensions(model: Model): string[] {
+  const names = new Set<string>()
+  for (const input of model.graph.inputs) {
+    if (input.initializer !== undefined) continue
+    for (const [axis, dim] of (input.shape ?? []).entries()) {
+      if (typeof dim !== 'number') names.add(dim ?? `${input}:${axis}`)
+    }
+  }
+  return [...names]
+}
+
+function suggestions(
+  cpu: readonly NodeOnCpu[],
+  downloads: number,
+  open: readonly string[],
+  largest: Placement['largestBuffer'],
+): string[] {
+  const list: string[] = []
+  if (open.length > 0 && (cpu.length > 0 || downloads > 0)) {
+    const shapes = cpu.length === 1 ? 'the node' : `the ${cpu.length} nodes`
+    list.push(
+      `fix ${open.join(', ')} with the option "dimensions": then ${shapes} on the CPU can be computed when you build`,
+    )
+  }
+  if (largest !== undefined && largest.bytes > bindingLimit) {
+    list.push(`"${largest.value}" is larger than what WebGPU binds by default: split it, or use a smaller element type`)
+  }
+  return list
+}
