@@ -166,11 +166,20 @@ describe('fuse', () => {
         bytes: { before: readFileSync(at('net.onnx')).length, after: readFileSync(at('out/net.onnx')).length },
         fusions: expect.objectContaining({ 'conv-batch-norm': 1 }),
         nearMisses: [],
+        placement: expect.objectContaining({ kernels: '1.30', gpu: 1, cpu: 0, whollyOnGpu: true, nodesOnCpu: [] }),
         verification: { status: 'verified', maxAbsError: number, maxRelError: number },
         milliseconds: { decode: number, fuse: number, encode: number, verify: number },
       },
       expect.objectContaining({ file: 'relu.onnx', fusions: {}, verification: { status: 'unchanged' } }),
     ])
+  })
+
+  test('inspect says what a WebGPU session would make of it', async () => {
+    write('cpu.onnx', (g) => g.output('y', g.op('Hardmax', [g.op('Relu', [g.input('x', 'float32', ['n', 4])])])))
+    const { stdout } = await run('inspect', 'cpu.onnx')
+    expect(stdout).toMatch(/on WebGPU +1 nodes on the GPU; 1 node on the CPU, 1 copy, 1 back to the CPU, 1 dispatches/)
+    expect(stdout).toMatch(/1 {2}Hardmax: WebGPU has no kernel for float32 in opset 17/)
+    expect(stdout).toMatch(/fix n with the option "dimensions"/)
   })
 
   test('a model that cannot be improved comes out byte for byte', async () => {

@@ -56,17 +56,17 @@ async function runTask(
   return fuseFile(task, { fuseOptions, verify, replace: output !== undefined, onStage })
 }
 
-function say({ file, output, error, nodes, bytes, fusions, verification, milliseconds }: FileResult): void {
+function say({ file, output, error, nodes, bytes, fusions, placement, verification, milliseconds }: FileResult): void {
   if (error !== undefined) {
     process.stderr.write(`error: ${error.message} [${error.code}]\n`)
     return
   }
-  if (nodes === undefined || bytes === undefined || fusions === undefined) return
+  if (nodes === undefined || bytes === undefined || fusions === undefined || placement === undefined) return
   const { status = 'off', ...outcome } = verification ?? {}
   // A failed verification is an error, told above.
   if (status === 'failed') return
   const time = Object.values(milliseconds).reduce((total, part) => total + part, 0)
-  const report = { nodes, bytes, fusions, verification: { status, ...outcome } }
+  const report = { nodes, bytes, fusions, placement, verification: { status, ...outcome } }
   process.stdout.write(`${file} → ${output}: ${formatModelReport(report, formatDuration(Math.round(time)))}\n`)
 }
 

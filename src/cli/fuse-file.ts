@@ -1,9 +1,12 @@
 import { readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
-import { type FuseOptions, type FusionReport, fuse } from '../fusion/index.ts'
+import { type FuseOptions, type FusionReport, fuse, type Placement } from '../fusion/index.ts'
 import { type EncodedModel, encode, ModelError, pinDimensions } from '../graph/index.ts'
+import { onnxRuntimeVersion } from '../plugin/onnxruntime-builds.ts'
+import { placementReport } from '../plugin/placement-report.ts'
 import { displayPath, type ModelOnDisk, readModel } from '../plugin/read-model.ts'
 import type { Verification } from '../plugin/verification/index.ts'
+import type { ModelReport } from '../runtime/types.ts'
 import { CliError } from './cli-error.ts'
 import type { Task } from './find-models.ts'
 import { type NewFile, writeFiles } from './write-files.ts'
@@ -20,9 +23,19 @@ export interface FileResult {
   bytes?: { before: number; after: number }
   fusions?: Record<string, number>
   nearMisses?: FusionReport['nearMisses']
+  /** Where a WebGPU session is expected to put the nodes of the result, and why. */
+  placement?: FilePlacement
   verification?: Omit<Verification, 'milliseconds'>
   milliseconds: { decode?: number; fuse?: number; encode?: number; verify?: number }
 }
+
+export interface FilePlacement extends Short {
+  nodesOnCpu: Placement['cpu']
+  againstGraphCapture: Placement['againstGraphCapture']
+  suggestions: Placement['suggestions']
+}
+
+type Short = ModelReport['placement']
 
 export type Stage = 'reading' | 'fusing' | 'encoding' | 'verifying' | 'writing'
 
@@ -71,6 +84,9 @@ async function run(
   result.nodes = report.nodes
   result.fusions = report.fusions
   result.nearMisses = report.nearMisses
+  const { full, short } = placementReport(source.model, fused, onnxRuntimeVersion([path.dirname(path.resolve(input))]))
+  const { cpu: nodesOnCpu, againstGraphCapture, suggestions } = full
+  result.placement = { ...short, nodesOnCpu, againstGraphCapture, suggestions }
   onStage('encoding')
   const files = await timed('encode', () =>
     newFiles(source, fused === source.model, encoding(source, output, fused), output),

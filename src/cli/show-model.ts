@@ -1,5 +1,8 @@
+import path from 'node:path'
 import { type Graph, type Model, print, type Tensor, typeText } from '../graph/index.ts'
 import { formatBytes } from '../plugin/format-report.ts'
+import { onnxRuntimeVersion } from '../plugin/onnxruntime-builds.ts'
+import { formatPlacement, placementReport } from '../plugin/placement-report.ts'
 import { type ModelOnDisk, readModel } from '../plugin/read-model.ts'
 
 /** Prints the graph as a table. Gives the exit status. */
@@ -37,12 +40,31 @@ function facts({ file, bytes, model, externalFiles }: ModelOnDisk): string {
     ['functions', functions.map(({ domain, name }) => (domain ? `${domain}::${name}` : String(name)))],
     ['metadata', (proto.metadataProps ?? []).map(({ key, value }) => `${key} = ${value}`)],
     ['nodes', operators(graph)],
+    ['on WebGPU', onWebGpu(model, file)],
   ]
   const width = Math.max(...rows.map(([label]) => label.length))
   return rows
     .filter(([, lines]) => lines.length > 0)
     .flatMap(([label, lines]) => lines.map((line, index) => `${(index === 0 ? label : '').padEnd(width)}  ${line}`))
     .join('\n')
+}
+
+/** What a WebGPU session is expected to make of the model as it is, and what could be done about it. */
+function onWebGpu(model: Model, file: string): string[] {
+  const { full, short } = placementReport(model, model, onnxRuntimeVersion([path.dirname(path.resolve(file))]))
+  const { gpu, cpu, staticShapes, largestBuffer, againstGraphCapture, suggestions } = full
+  const reasons = new Map<string, number>()
+  for (const { op, reason } of cpu) reasons.set(`${op}: ${reason}`, (reasons.get(`${op}: ${reason}`) ?? 0) + 1)
+  return [
+    `${gpu} nodes on the GPU; ${formatPlacement(short)}`,
+    ...Array.from(reasons, ([reason, count]) => `${String(count).padStart(5)}  ${reason}`),
+    staticShapes ? 'every size is known' : 'not every size is known',
+    ...(largestBuffer ? [`largest tensor: ${largestBuffer.value}, ${formatBytes(largestBuffer.bytes)}`] : []),
+    againstGraphCapture.length === 0
+      ? 'graph capture is possible'
+      : `no graph capture because of ${againstGraphCapture.join(', ')}`,
+    ...suggestions,
+  ]
 }
 
 /** Number and bytes of the constants, by element type. */

@@ -7,7 +7,9 @@ import type { ModelReport } from '../runtime/types.ts'
 import { type CacheEntry, cacheKey, readEntry, type StoredFile, storeChunks, writeEntry } from './cache.ts'
 import { evaluate } from './evaluator.ts'
 import { interfaceOf, type ModelInterface, webgpuFeatures } from './model-interface.ts'
+import { onnxRuntimeVersion } from './onnxruntime-builds.ts'
 import type { ResolvedOptions, VerifyOptions } from './options.ts'
+import { placementReport } from './placement-report.ts'
 import type { ModelQuery } from './query.ts'
 import { displayPath, type ModelOnDisk, readModel, sha256OfFile } from './read-model.ts'
 
@@ -72,14 +74,15 @@ export async function compileModel({ file, query, options, cacheDir, watch }: Co
   const started = performance.now()
   const source = await readModel(file, watch)
   const settings = settingsOf(source.model, query, options)
-  const key = await cacheKey([path.basename(file), await contentOf(source), settings])
+  const version = onnxRuntimeVersion([path.dirname(file)])
+  const key = await cacheKey([path.basename(file), await contentOf(source), settings, version ?? ''])
   const place = path.join(cacheDir, key)
   let cached = true
   const compile = async () => {
     const found = await readEntry<StoredFacts>(cacheDir, key)
     if (found !== undefined) return found
     cached = false
-    return writeEntry(cacheDir, key, (folder) => build(source, settings, folder, started))
+    return writeEntry(cacheDir, key, (folder) => build(source, settings, version, folder, started))
   }
   const entry = underWay.get(place) ?? compile().finally(() => underWay.delete(place))
   underWay.set(place, entry)
@@ -128,6 +131,7 @@ const compiledModel = (source: string, entry: CacheEntry<StoredFacts>): Omit<Com
 async function build(
   source: ModelOnDisk,
   settings: Settings,
+  version: string | undefined,
   folder: string,
   started: number,
 ): Promise<{ files: StoredFile[]; facts: StoredFacts }> {
@@ -159,6 +163,7 @@ async function build(
           after: total(stored.files),
         },
         fusions: report.fusions,
+        placement: placementReport(original, model, version).short,
         verification,
       },
       milliseconds: Math.round(untilVerification + milliseconds),

@@ -7,6 +7,16 @@ const report: ModelReport = {
   nodes: { before: 221, after: 151 },
   bytes: { before: 578_966, after: 560_100 },
   fusions: { 'conv-batch-norm': 35, dropout: 1 },
+  placement: {
+    kernels: '1.30',
+    gpu: 151,
+    cpu: 0,
+    copies: { toGpu: 0, toCpu: 0 },
+    dispatches: { before: 200, after: 140 },
+    staticShapes: true,
+    whollyOnGpu: true,
+    graphCapture: true,
+  },
   verification: { status: 'verified', maxAbsError: 1.25e-6, maxRelError: 0 },
 }
 const line = (change: Partial<ModelReport> = {}, cached = false) =>
@@ -29,8 +39,18 @@ const line = (change: Partial<ModelReport> = {}, cached = false) =>
 describe('formatReport', () => {
   it('says nodes, bytes, fusions, errors and time in one line', () => {
     expect(line()).toBe(
-      'models/cls.onnx?fused: 221 → 151 nodes · 579 kB → 560 kB · conv-batch-norm ×35, dropout ×1 · ' +
+      'models/cls.onnx?fused: 221 → 151 nodes · 579 kB → 560 kB · wholly on the GPU, 200 → 140 dispatches · conv-batch-norm ×35, dropout ×1 · ' +
         'verified, largest error 1.3e-6 absolute, 0 relative · 412 ms',
+    )
+  })
+  it('says what stays on the CPU, what is copied, and by which kernels it goes', () => {
+    const placement = { ...report.placement, cpu: 3, whollyOnGpu: false, copies: { toGpu: 2, toCpu: 1 } }
+    expect(line({ placement })).toContain('· 3 nodes on the CPU, 3 copies, 1 back to the CPU, 200 → 140 dispatches ·')
+    expect(line({ placement: { ...placement, cpu: 1, copies: { toGpu: 0, toCpu: 0 } } })).toContain(
+      '· 1 node on the CPU, 200',
+    )
+    expect(line({ placement: { ...placement, installed: '1.29.0' } })).toContain(
+      'dispatches (by the kernels of onnxruntime-web 1.30; 1.29.0 is not known) ·',
     )
   })
   it.each([
@@ -40,7 +60,10 @@ describe('formatReport', () => {
       { verification: { status: 'not-verified', reason: 'it draws random numbers' } },
       'not verified: it draws random numbers',
     ],
-    [{ fusions: {}, nodes: { before: 4, after: 4 } }, ': 4 nodes · 579 kB → 560 kB · nothing to fuse ·'],
+    [
+      { fusions: {}, nodes: { before: 4, after: 4 } },
+      ': 4 nodes · 579 kB → 560 kB · wholly on the GPU, 200 → 140 dispatches · nothing to fuse ·',
+    ],
   ] satisfies [Partial<ModelReport>, string][])('says %j', (change, text) => {
     expect(line(change)).toContain(text)
   })

@@ -1,20 +1,25 @@
 import path from 'node:path'
 import type { ModelReport } from '../runtime/types.ts'
 import type { CompiledModel } from './compile.ts'
+import { formatPlacement } from './placement-report.ts'
 import { displayPath } from './read-model.ts'
 
-/** One line about a compiled model: nodes, bytes, fusions, largest error, time. */
+/** One line about a compiled model: nodes, bytes, where they run, fusions, largest error, time. */
 export function formatReport({ source, report, milliseconds, cached }: CompiledModel, query: string): string {
   const name = `${displayPath(source).split(path.sep).join('/')}?${query}`
   return `${name}: ${formatModelReport(report, cached ? 'cached' : formatDuration(milliseconds))}`
 }
 
-/** What was done to a model, on one line: nodes, bytes, fusions, largest error, time. */
-export function formatModelReport({ nodes, bytes, fusions, verification }: ModelReport, time: string): string {
+/** What was done to a model, on one line: nodes, bytes, where they run, fusions, largest error, time. */
+export function formatModelReport(
+  { nodes, bytes, fusions, placement, verification }: ModelReport,
+  time: string,
+): string {
   const fired = Object.entries(fusions).map(([name, times]) => `${name} ×${times}`)
   return [
     `${change(nodes, String)} nodes`,
     change(bytes, formatBytes),
+    formatPlacement(placement),
     fired.length > 0 ? fired.join(', ') : 'nothing to fuse',
     formatVerification(verification),
     time,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -57,6 +58,20 @@ export function onnxRuntimeFiles(name: RuntimeName, folders: readonly string[]):
     `onnxruntime-web has no "${wasm}", or is not installed. Run "npm install onnxruntime-web" (1.27 or later).`,
     { cause },
   )
+}
+
+/** The version of onnxruntime-web that these folders see; undefined where none is installed. */
+export function onnxRuntimeVersion(folders: readonly string[]): string | undefined {
+  for (const name of runtimeNames) {
+    try {
+      const file = path.join(path.dirname(onnxRuntimeFiles(name, folders).wasm), '..', 'package.json')
+      const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version?: unknown }
+      if (typeof version === 'string') return version
+    } catch {
+      // Not this build, or not installed at all: then there is nothing to say about it.
+    }
+  }
+  return undefined
 }
 
 /** The file behind a specifier that generated modules import, with its query; undefined for any other specifier. */

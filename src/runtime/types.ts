@@ -97,6 +97,25 @@ export interface ModelReport {
   readonly bytes: { readonly before: number; readonly after: number }
   /** How often each fusion fired; those that did not are left out. */
   readonly fusions: Readonly<Record<string, number>>
+  /** What a WebGPU session of onnxruntime-web is expected to make of the model. */
+  readonly placement: {
+    /** The release of onnxruntime-web whose kernels were looked up. */
+    readonly kernels: string
+    /** The version installed, where that is of another release. */
+    readonly installed?: string
+    /** Nodes on the GPU, and nodes left on the CPU. */
+    readonly gpu: number
+    readonly cpu: number
+    /** Copies in each run, apart from those of inputs and outputs. */
+    readonly copies: { readonly toGpu: number; readonly toCpu: number }
+    /** Kernels dispatched in each run, estimated, by the original and by this model. */
+    readonly dispatches: { readonly before: number; readonly after: number }
+    /** Bytes of the largest tensor whose size is known. WebGPU binds 128 MiB by default. */
+    readonly largestBuffer?: number
+    readonly staticShapes: boolean
+    readonly whollyOnGpu: boolean
+    readonly graphCapture: boolean
+  }
   /** How the fused model compares with the original on random inputs. Errors are the largest of all outputs. */
   readonly verification: {
     readonly status: 'verified' | 'unchanged' | 'not-verified' | 'off'

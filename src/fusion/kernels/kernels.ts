@@ -4,6 +4,19 @@ import { onnxruntimeWeb } from './onnxruntime-web-1.30.ts'
 
 export type Provider = 'webgpu' | 'wasm'
 
+/** The releases of onnxruntime-web whose kernels are known, by their first two numbers. */
+const tables: Readonly<Record<string, KernelTable>> = { '1.30': onnxruntimeWeb }
+
+/** The release whose kernels rewrites go by. */
+export const newestRelease = '1.30'
+
+/** The kernels of a release, as "1.30.0"; those of the newest known one for a release that is not known, and which release they are of. */
+export function kernelsOf(version: string = newestRelease): { release: string; table: KernelTable } {
+  const release = version.split('.').slice(0, 2).join('.')
+  const table = tables[release]
+  return table === undefined ? { release: newestRelease, table: onnxruntimeWeb } : { release, table }
+}
+
 /** Whether onnxruntime-web has a kernel for an operator as an opset defines it, on data of that type; undefined for operators it was not asked for. */
 export function hasKernel(
   provider: Provider,

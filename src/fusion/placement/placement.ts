@@ -2,6 +2,7 @@ import type { Graph, Model, Node, Value } from '../../graph/index.ts'
 import { byteLength } from '../../graph/index.ts'
 import { type FusionContext, inferredContext } from '../context.ts'
 import type { KernelTable } from '../kernels/kernel-table.ts'
+import { kernelsOf } from '../kernels/kernels.ts'
 import { isRandom } from '../random-operators.ts'
 import { whyNoKernel } from './kernel-of-node.ts'
 import { changesLayout, isView, readsOnCpu, writesOnCpu } from './memory-types.ts'
@@ -15,6 +16,8 @@ export interface NodeOnCpu {
 
 /** What a WebGPU session of onnxruntime-web is going to do with a model. */
 export interface Placement {
+  /** The release of onnxruntime-web whose kernels were looked up. */
+  readonly kernels: string
   /** Nodes on the GPU, nested graphs included. */
   readonly gpu: number
   readonly cpu: readonly NodeOnCpu[]
@@ -42,9 +45,10 @@ export const bindingLimit = 128 * 1024 * 1024
 /**
  * Predicts where onnxruntime's partitioner puts each node of a model, and which copies it inserts. Follows its rules (GetCpuPreferredNodes,
  * MemcpyTransformer) on the kernels of the table; what the session's own optimiser does before is not foreseen, so that the prediction is
- * best for a model that leaves it nothing to do. Pure.
+ * best for a model that leaves it nothing to do. `version` is that of onnxruntime-web. Pure.
  */
-export function placement(model: Model, table?: KernelTable): Placement {
+export function placement(model: Model, version?: string): Placement {
+  const { release, table } = kernelsOf(version)
   const context = inferredContext(model)
   const onCpu = new Map<Node, string>()
   const gpu: Node[] = []
@@ -75,6 +79,7 @@ export function placement(model: Model, table?: KernelTable): Placement {
     ...(cpu.length === 0 ? [] : [`${cpu.length} ${cpu.length === 1 ? 'node' : 'nodes'} on the CPU`]),
   ]
   return {
+    kernels: release,
     gpu: gpu.length,
     cpu,
     copies,
@@ -93,7 +98,7 @@ function* graphsOf(graph: Graph): Generator<Graph> {
   for (const node of graph.nodes) for (const nested of node.subgraphs) yield* graphsOf(nested)
 }
 
-const noKernel = (reason: string): string => `WebGPU has ${reason}`
+const noKernel = (reason: string): string => (reason.startsWith('no ') ? `WebGPU has ${reason}` : reason)
 const preferred = 'onnxruntime keeps it on the CPU, where the shapes are that it works on'
 
 /** Values that do not change from run to run: the session computes them once, and drops the nodes that did. */
@@ -117,7 +122,7 @@ function partition(
   nodes: readonly Node[],
   constants: ReadonlySet<Value>,
   context: FusionContext,
-  table: KernelTable | undefined,
+  table: KernelTable,
 ): Map<Node, string> {
   const onCpu = new Map<Node, string>()
   for (const node of nodes) {

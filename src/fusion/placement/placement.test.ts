@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest'
+import { buildModel, type GraphBuilder, int64, Tensor, type Value } from '../../graph/index.ts'
+import { bindingLimit, placement } from './index.ts'
+
+const place = (build: (g: GraphBuilder) => void, opset = 17) =>
+  placement(buildModel(build, { opset, opsets: { 'com.microsoft': 1 } }))
+
+const onCpu = (build: (g: GraphBuilder) => void, opset?: number): string[] =>
+  place(build, opset).cpu.map(({ op, reason }) => `${op}: ${reason}`)
+
+const conv = (g: GraphBuilder, x: Value): Value =>
+  g.op('Conv', [x, Tensor.fromNumbers('float32', [4, 3, 1, 1], new Float32Array(12))])
+
+// Each of these is what a WebGPU session of onnxruntime 1.30 does; bench/placement.js asks one, for whole models.
+describe('placement', () => {
+  it('finds a convolutional net wholly on the GPU', () => {
+    const found = place((g) => g.output('y', g.op('Relu', [conv(g, g.input('x', 'float32', [1, 3, 8, 8]))])))
+    expect(found).toEqual({
+      kernels: '1.30',
+      gpu: 2,
+      cpu: [],
+      copies: { toGpu: 0, toCpu: 0 },
+      dispatches: 2,
+      largestBuffer: { value: expect.any(String), bytes: 4 * 64 * 4 },
+      staticShapes: true,
+      whollyOnGpu: true,
+      dataStaysOnGpu: true,
+      againstGraphCapture: [],
+      suggestions: [],
+    })
+  })
+
+  it('copies to the CPU and back around an operator without a kernel', () => {
+    const found = place((g) => {
+      const x = g.op('Relu', [g.input('x', 'float32', [2, 3])])
+      g.output('y', g.op('Relu', [g.op('Hardmax', [x])]))
+    })
+    expect(found.cpu).toEqual([
+      { node: expect.any(String), op: 'Hardmax', reason: 'WebGPU has no kernel for float32 in opset 17' },
+    ])
+    expect(found).toMatchObject({ copies: { toGpu: 1, toCpu: 1 }, whollyOnGpu: false, dataStaysOnGpu: false })
+    expect(found.againstGraphCapture).toEqual(['copies between CPU and GPU', '1 node on the CPU'])
+  })
+
+  it('does not count what is copied anyway: inputs and outputs', () => {
+    const first = place((g) => g.output('y', g.op('Hardmax', [g.input('x', 'float32', [2, 3])])))
+    expect(first.copies).toEqual({ toGpu: 0, toCpu: 0 })
+    const both = place((g) => {
+      const x = g.input('x', 'float32', [2, 3])
+      g.output('y', g.op('Add', [g.op('Relu', [x]), g.op('Hardmax', [x])]))
+    })
+    expect(both.copies).toEqual({ toGpu: 2, toCpu: 0 })
+  })
+
+  it.each<[string, (g: GraphBuilder, x: Value) => Value, string[], number?]>([
+    [
+      'an opset for which the kernel is not registered',
+      (g, x) => g.op('Sin', [x]),
+      ['Sin: WebGPU has no kernel for float32 in opset 22'],
+      22,
+    ],
+    [
+      'a Cast to a type of the CPU',
+      (g, x) => g.op('Cast', [x], { to: 11 }),
+      ['Cast: WebGPU has no kernel that makes float64'],
+    ],
+    [
+      'an operator it does not know',
+      (g, x) => g.op('Foo', [x], {}, { domain: 'com.microsoft' }),
+      ['com.microsoft::Foo: the table of kernels does not know com.microsoft::Foo'],
+    ],
+    ['the type of what Where chooses from', (g, x) => g.op('Where', [g.op('Greater', [x, 0]), x, 0]), []],
+  ])('goes by %s', (_name, build, expected, opset) => {
+    expect(onCpu((g) => g.output('y', build(g, g.input('x', 'float32', [2, 3]))), opset)).toEqual(expected)
+  })
+
+  const shapes = (g: GraphBuilder, x: Value): Value => {
+    const size = g.op('Cast', [g.op('Cast', [g.op('Shape', [x])], { to: 6 })], { to: 7 })
+    return g.op('Expand', [Tensor.fromNumbers('float32', [1], [2]), size])
+  }
+
+  it('keeps on the CPU what works on shapes, although there is a kernel', () => {
+    const found = place((g) => g.output('y', shapes(g, g.input('x', 'float32', ['n', 3]))))
+    expect(found.cpu.map(({ op, reason }) => `${op}: ${reason}`)).toEqual([
+      'Cast: WebGPU has no kernel for int64 in opset 17',
+      'Cast: onnxruntime keeps it on the CPU, where the shapes are that it works on',
+    ])
+    expect(found.copies).toEqual({ toGpu: 0, toCpu: 0 })
+  })
+
+  it('but not where the session changes the layout of images, after which it asks again', () => {
+    const found = place((g) => g.output('y', shapes(g, conv(g, g.input('x', 'float32', ['n', 3, 8, 8])))))
+    expect(found.cpu.map(({ op }) => op)).toEqual(['Cast'])
+    expect(found.copies).toEqual({ toGpu: 1, toCpu: 1 })
+  })
+
+  it('reads shapes, axes and bounds on the CPU', () => {
+    const found = place((g) => {
+      const x = g.input('x', 'float32', [2, 3])
+      g.output('y', g.op('Clip', [x, undefined, g.op('ReduceMax', [x], { keepdims: 0 })]))
+    })
+    expect(found).toMatchObject({ cpu: [], copies: { toGpu: 0, toCpu: 1 }, whollyOnGpu: false })
+  })
+
+  it('leaves out what the session computes once', () => {
+    const found = place((g) => {
+      const x = g.input('x', 'float32', [2, 3])
+      g.output('y', g.op('Expand', [x, g.op('Concat', [int64([4]), int64([2, 3])], { axis: 0 })]))
+    })
+    expect(found).toMatchObject({ gpu: 1, cpu: [], whollyOnGpu: true })
+  })
+
+  it('looks into branches, which forbid graph capture', () => {
+    const found = place((g) => {
+      const x = g.input('x', 'float32', [2, 3])
+      const branch = (op: string) => g.subgraph((inner) => inner.output(op, inner.op(op, [x])))
+      const attributes = { then_branch: branch('Relu'), else_branch: branch('Hardmax') }
+      g.output('y', g.op('If', [g.input('c', 'bool', [])], attributes))
+    })
+    expect(found).toMatchObject({ gpu: 2, cpu: [{ op: 'Hardmax' }], dispatches: 1 })
+    expect(found.againstGraphCapture).toContain('If, which chooses what runs')
+  })
+
+  it('names the sizes to fix, and a tensor that WebGPU does not bind', () => {
+    const open = place((g) => g.output('y', shapes(g, g.input('x', 'float32', ['n', undefined]))))
+    expect(open.staticShapes).toBe(false)
+    expect(open.suggestions).toEqual([expect.stringContaining('fix n, x:1 with the option "dimensions"')])
+    const large = place((g) => g.output('y', g.op('Relu', [g.input('x', 'float32', [bindingLimit / 4 + 1])])))
+    expect(large.largestBuffer?.bytes).toBe(bindingLimit + 4)
+    expect(large.suggestions).toEqual([expect.stringContaining('larger than what WebGPU binds')])
+  })
+
+  it('says by which kernels it went', () => {
+    const model = buildModel((g) => g.output('y', g.op('Relu', [g.input('x')])))
+    expect(placement(model, '1.30.2').kernels).toBe('1.30')
+    expect(placement(model, '1.99.0').kernels).toBe('1.30')
+  })
+})
