@@ -1,7 +1,9 @@
 import type { Fusion } from '../define-fusion.ts'
+import { attentionProjectionBias } from './attention-projection-bias.ts'
 import { biasGelu } from './bias-gelu.ts'
 import { fastGelu } from './fast-gelu.ts'
 import { gelu } from './gelu.ts'
+import { gemmBetweenTransposes } from './gemm-between-transposes.ts'
 import { hardSigmoid, scaledHardSigmoid } from './hard-sigmoid.ts'
 import { hardSwish } from './hard-swish.ts'
 import { instanceNormalization } from './instance-normalization.ts'
@@ -12,7 +14,9 @@ import { normalizationAffine } from './normalization-affine.ts'
 import { quickGelu } from './quick-gelu.ts'
 import { rmsNormalization } from './rms-normalization.ts'
 import { rotaryEmbedding } from './rotary-embedding.ts'
-import { skipNormalization } from './skip-normalization.ts'
+import { skipNormalization, skipNormalizationBias } from './skip-normalization.ts'
+import { gathersToSplit, splitThroughViews } from './split-before-views.ts'
+import { transposeThroughMatMul } from './transpose-through-matmul.ts'
 
 /** What recognises blocks of models as the operator made for them, in the order in which they are tried on a node. */
 export const blocks: readonly Fusion[] = [
@@ -32,7 +36,14 @@ export const blocks: readonly Fusion[] = [
   rmsNormalization,
   normalizationAffine,
   skipNormalization,
+  skipNormalizationBias,
   // Before attention, which looks for the heads behind it.
   rotaryEmbedding,
+  // Before attention too: what it takes in is then fewer views away.
+  transposeThroughMatMul,
+  gathersToSplit,
+  splitThroughViews,
   multiHeadAttention,
+  attentionProjectionBias,
+  gemmBetweenTransposes,
 ]

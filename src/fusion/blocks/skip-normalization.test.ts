@@ -174,3 +174,49 @@ describe('skip-normalization', () => {
     expect(stretched.ops).toEqual(['ReduceMean', 'Add', 'SkipLayerNormalization'])
   })
 })
+
+describe('skip-normalization-bias', () => {
+  const withBias = fuseFunction(['skip-normalization-bias'], ['n', 's', 6])
+  const options = { opsets: { 'com.microsoft': 1 } }
+  const skip = (g: GraphBuilder, op: string, inputs: readonly Operand[]): Value =>
+    g.op(op, inputs, { epsilon: 1e-3 }, { domain: 'com.microsoft' })
+  const biased = (g: GraphBuilder, x: Value): Value => add(g, branch(g, x), random.tensor([6]))
+
+  it.each<[string, Formula]>([
+    [
+      'the first summand',
+      (g, x) => skip(g, 'SkipLayerNormalization', [biased(g, x), x, random.tensor([6]), random.tensor([6])]),
+    ],
+    ['the second summand', (g, x) => skip(g, 'SkipLayerNormalization', [x, biased(g, x), random.tensor([6])])],
+    [
+      'an RMS normalisation',
+      (g, x) => skip(g, 'SkipSimplifiedLayerNormalization', [biased(g, x), x, random.tensor([6])]),
+    ],
+  ])('absorbs the bias of %s', async (_name, formula) => {
+    const { ops } = await withBias(formula, options)
+    expect(ops.length).toBe(2)
+  })
+
+  it.each<[string, Formula]>([
+    [
+      'a second bias',
+      (g, x) =>
+        skip(g, 'SkipLayerNormalization', [
+          biased(g, x),
+          x,
+          random.tensor([6]),
+          random.tensor([6]),
+          random.tensor([6]),
+        ]),
+    ],
+    [
+      'a bias with another user',
+      (g, x) => {
+        const sum = biased(g, x)
+        return add(g, skip(g, 'SkipLayerNormalization', [sum, x, random.tensor([6])]), sum)
+      },
+    ],
+  ])('leaves %s alone', async (_name, formula) => {
+    expect((await withBias(formula, options)).report.fusions).toEqual({})
+  })
+})

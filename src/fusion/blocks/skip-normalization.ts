@@ -2,7 +2,7 @@ import type { Node, Value } from '../../graph/index.ts'
 import { type FusionContext, sameDim } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
 import { whyNoFloatKernel } from './float-kernel.ts'
-import { microsoft } from './microsoft.ts'
+import { microsoft, microsoftDomain } from './microsoft.ts'
 
 /** The normalisations that take a residual in, and what they are called then. */
 const skips: Readonly<Record<string, string>> = {
@@ -38,6 +38,25 @@ export const skipNormalization = defineFusion({
     const skip = microsoft(graph.before(add), root, op, [a, b, ...parameters], attributes, names)
     const total = skip.outputs[3]
     return [{ from: root.output, to: skip.output }, ...(total === undefined ? [] : [{ from: sum, to: total }])]
+  },
+})
+
+/** SkipLayerNormalization(a + bias, b) → SkipLayerNormalization(a, b, bias), where the bias came to light later. */
+export const skipNormalizationBias = defineFusion({
+  name: 'skip-normalization-bias',
+  roots: ['SkipLayerNormalization', 'SkipSimplifiedLayerNormalization'].map((op) => `${microsoftDomain}::${op}`),
+  rewrite(root, graph, context) {
+    const [left, right, scale] = root.inputs
+    const place = root.op === 'SkipLayerNormalization' ? 4 : 3
+    if (left === undefined || right === undefined || scale === undefined || root.inputs[place] !== undefined)
+      return undefined
+    const [a, b, bias] = withoutBias(left, right, scale, context)
+    if (bias === undefined) return undefined
+    const inputs = [...root.inputs]
+    while (inputs.length < place) inputs.push(undefined)
+    const names = root.outputs.map((output) => output && graph.graph.model.freshName(output.name))
+    const attributes = { epsilon: root.float('epsilon', 1e-5) }
+    return microsoft(graph, root, root.op, [a, b, ...inputs.slice(2), bias], attributes, names).outputs
   },
 })
 

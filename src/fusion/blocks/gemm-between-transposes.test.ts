@@ -1,0 +1,88 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { Random } from '../../../test/support/run-model.ts'
+import { type GraphBuilder, int64, type Operand, type Value } from '../../graph/index.ts'
+
+const random = new Random(41)
+const only = ['gemm-between-transposes']
+const fused = fuseFunction(only, ['n', 3, 4])
+
+/** [B, S, E] to sequence first, flattened, projected, and back. */
+function projected(
+  g: GraphBuilder,
+  x: Value,
+  attributes: Record<string, number> = { transB: 1 },
+  bias: Operand | 'none' = random.tensor([6]),
+): Value {
+  const rows = g.op('Reshape', [g.op('Transpose', [x], { perm: [1, 0, 2] }), int64([-1, 4])])
+  const weight = random.tensor(attributes.transB === 1 ? [6, 4] : [4, 6])
+  const inputs = bias === 'none' ? [rows, weight] : [rows, weight, bias]
+  const product = g.op('Gemm', inputs, attributes)
+  return g.op('Transpose', [g.op('Reshape', [product, int64([3, -1, 6])])], { perm: [1, 0, 2] })
+}
+
+describe('gemm-between-transposes', () => {
+  it.each<[string, Formula, string[]]>([
+    ['nn.MultiheadAttention: a transposed weight', (g, x) => projected(g, x), ['MatMul', 'Add']],
+    ['a plain weight', (g, x) => projected(g, x, {}), ['MatMul', 'Add']],
+    ['no bias', (g, x) => projected(g, x, { transB: 1 }, 'none'), ['MatMul']],
+    ['a bias of [1, N]', (g, x) => projected(g, x, {}, random.tensor([1, 6])), ['MatMul', 'Add']],
+  ])('recognises %s', async (_name, formula, ops) => {
+    for (const opset of [11, 13, 17]) expect((await fused(formula, { opset })).ops).toEqual(ops)
+  })
+
+  it('computes the same for every size', async () => {
+    const size = fc.integer({ min: 1, max: 5 })
+    await fc.assert(
+      fc.asyncProperty(size, size, async (batch, sequence) => {
+        fc.pre(sequence > 1 && batch > 1)
+        const { ops } = await fuseFunction(only, [batch, sequence, 4])((g, x) => {
+          const rows = g.op('Reshape', [g.op('Transpose', [x], { perm: [1, 0, 2] }), int64([-1, 4])])
+          const product = g.op('Gemm', [rows, random.tensor([4, 6]), random.tensor([6])])
+          return g.op('Transpose', [g.op('Reshape', [product, int64([sequence, batch, 6])])], { perm: [1, 0, 2] })
+        })
+        expect(ops).toEqual(['MatMul', 'Add'])
+      }),
+      { numRuns: 20 },
+    )
+  })
+
+  it.each<[string, RegExp | undefined, Formula, Options]>([
+    [
+      'a Gemm that only flattens',
+      undefined,
+      (g, x) =>
+        g.op('Reshape', [
+          g.op('Gemm', [g.op('Reshape', [x, int64([-1, 4])]), random.tensor([4, 6])]),
+          int64([-1, 3, 6]),
+        ]),
+      {},
+    ],
+    ['a scaled product', /scales/, (g, x) => projected(g, x, { alpha: 2 }), {}],
+    ['a scaled bias', /scales/, (g, x) => projected(g, x, { beta: 0.5 }), {}],
+    ['a bias that is one number', /not one number a column/, (g, x) => projected(g, x, {}, random.tensor([1])), {}],
+    [
+      'another Transpose behind',
+      /a Transpose would stay/,
+      (g, x) => {
+        const product = g.op('Gemm', [g.op('Reshape', [x, int64([-1, 4])]), random.tensor([4, 6])])
+        return g.op('Transpose', [g.op('Reshape', [product, int64([-1, 3, 6])])], { perm: [1, 0, 2] })
+      },
+      {},
+    ],
+    [
+      'columns that move',
+      /do not stay apart/,
+      (g, x) => {
+        const product = g.op('Gemm', [g.op('Reshape', [x, int64([-1, 4])]), random.tensor([4, 6])])
+        return g.op('Transpose', [g.op('Reshape', [product, int64([-1, 3, 6])])], { perm: [0, 2, 1] })
+      },
+      {},
+    ],
+  ])('leaves %s alone', async (_name, reason, formula, options) => {
+    const { report, reasons } = await fused(formula, options)
+    expect(report.fusions).toEqual({})
+    if (reason !== undefined) expect(reasons).toContainEqual(expect.stringMatching(reason))
+  })
+})
