@@ -173,6 +173,5 @@ export const plumbing: readonly Pattern[] = [
       g.output('v', g.op('Sigmoid', [v]))
     },
     expected: ['MatMul', 'Reshape', 'Transpose', 'Split', 'Squeeze', 'Squeeze', 'Squeeze', 'Relu', 'Tanh', 'Sigmoid'],
-    done: false,
   },
 ]

@@ -1,11 +1,11 @@
 import { type GraphBuilder, int64, type Node, type Value } from '../../graph/index.ts'
 import type { FusionContext } from '../context.ts'
 import { defineFusion, type Replacement } from '../define-fusion.ts'
-import { type Axis, arrange, arrangementsOf } from './arrangement.ts'
+import { type Axis, arrange, arrangementsOf, sizesOf } from './arrangement.ts'
 
 /**
- * Gather(v, 0), Gather(v, 1), …, Gather(v, n − 1) along an axis of size n → one Split. Packed queries, keys and values are taken apart so; where v
- * is a rearrangement of what a layer projected, that is split instead, and the views come after.
+ * Gather(v, 0), Gather(v, 1), …, Gather(v, n − 1) along an axis of size n → one Split, each part squeezed. Packed queries, keys and values are
+ * taken apart so; where the slices go to attention, as in split-through-views.
  */
 export const gathersToSplit = defineFusion({
   name: 'gathers-to-split',
@@ -25,16 +25,23 @@ export const gathersToSplit = defineFusion({
     const indices = gathers.map((gather) => indexOf(gather, size))
     const all = indices.length === size && new Set(indices).size === size && !indices.includes(undefined)
     if (!all) return undefined
-    const pieces = splitBeforeViews(graph, data, axis, false, context)
-    if (typeof pieces === 'string') return pieces
+    const through = gathers.every(({ output }) => goesToAttention(output))
+    const views = through ? splitBeforeViews(graph, data, axis, false, context) : 'nothing takes the views in'
+    const pieces =
+      typeof views === 'string'
+        ? splitInto(graph, data, axis, size, 1).map((piece) => squeezed(graph, piece, axis))
+        : views
     return gathers.flatMap((gather, position): Replacement[] => {
-      const to = pieces[indices[position] ?? 0]
-      return to === undefined ? [] : [{ from: gather.output, to }]
+      const piece = pieces[indices[position] ?? 0]
+      return piece === undefined ? [] : [{ from: gather.output, to: piece }]
     })
   },
 })
 
-/** Split(views(x)) into slices of size 1 → views(Split(x)), where the views made that axis of a part of x's. */
+/**
+ * Split(views(x)) into slices of size 1 → views(Split(x)), where the slices go to attention: it takes their views in, and a Transpose of all that was
+ * projected is saved.
+ */
 export const splitThroughViews = defineFusion({
   name: 'split-through-views',
   roots: ['Split'],
@@ -42,10 +49,11 @@ export const splitThroughViews = defineFusion({
     const [data] = root.inputs
     const shape = data && context.shape(data)
     const axis = axisOf(root, shape?.length)
-    if (data === undefined || axis === undefined || shape?.[axis] !== root.outputs.length || root.outputs.length < 2)
+    const count = root.outputs.length
+    if (data === undefined || axis === undefined || shape?.[axis] !== count || count < 2) return undefined
+    const isSlice = (output: Value | undefined): boolean => output !== undefined && context.shape(output)?.[axis] === 1
+    if (!root.outputs.every(isSlice) || !root.outputs.every((output) => output && goesToAttention(output)))
       return undefined
-    const sizes = root.outputs.map((output) => output && context.shape(output)?.[axis])
-    if (sizes.some((size) => size !== 1)) return undefined
     const pieces = splitBeforeViews(graph, data, axis, true, context)
     if (typeof pieces === 'string') return pieces
     return root.outputs.flatMap((from, index): Replacement[] => {
@@ -55,7 +63,16 @@ export const splitThroughViews = defineFusion({
   },
 })
 
-/** The slices of a value along an axis, with that axis kept at size 1 or dropped: views of a Split of what the value is a view of. */
+/** Whether views and scalings are all that lies between a value and a product of two computed values; who asks for shapes does not count. */
+function goesToAttention(value: Value): boolean {
+  const [user, ...others] = [...value.users].filter((one) => !one.is('Shape'))
+  if (user === undefined || others.length > 0 || value.isOutput) return false
+  if (user.is('MatMul')) return user.inputs.every((input) => input?.constant === undefined)
+  const passes = user.domain === '' && ['Squeeze', 'Reshape', 'Transpose', 'Mul', 'Div'].includes(user.op)
+  return passes && goesToAttention(user.output)
+}
+
+/** The slices of a value along an axis, which stays with size 1 or goes: views of a Split of what the value is a view of. */
 function splitBeforeViews(
   graph: GraphBuilder,
   data: Value,
@@ -65,24 +82,28 @@ function splitBeforeViews(
 ): Value[] | string {
   for (const { source, from, to, scale } of arrangementsOf(data, context)) {
     // A Split of the value itself is what there is already.
-    if (keep && source === data) break
+    if (source === data) break
     const [part, ...more] = to[axis] ?? []
     const place = from.findIndex(([first]) => first === part)
     const split = from[place]
     if (scale !== 1 || part === undefined || split === undefined || more.length > 0 || typeof part.size !== 'number')
       continue
-    const width =
-      split.reduce((product, { size }) => (typeof size === 'number' ? product * size : Number.NaN), 1) / part.size
-    if (!Number.isInteger(width)) continue
-    const without = (axes: readonly Axis[], at: number, kept: boolean): Axis[] =>
-      axes.flatMap((one, index) => (index === at ? (kept ? [one.slice(1)] : []) : [one]))
+    const [width] = sizesOf([split.slice(1)])
+    if (typeof width !== 'number') continue
+    const narrowed = (axes: readonly Axis[], at: number): Axis[] =>
+      axes.map((one, index) => (index === at ? one.slice(1) : one))
+    const rest = { from: narrowed(from, place), to: keep ? narrowed(to, axis) : to.toSpliced(axis, 1) }
     const pieces = splitInto(graph, source, place, part.size, width)
-    // In the source the rest of the axis stays, in the result the axis is of size 1, or gone.
-    const rest = { source, from: without(from, place, true), to }
-    const results = pieces.map((piece) => arrange(graph, { ...rest, source: piece }, without(to, axis, keep)))
+    const results = pieces.map((piece) => arrange(graph, { ...rest, source: piece }, rest.to))
     if (results.every((result) => result !== undefined)) return results
   }
   return 'the axis is not one that its source can be split along'
+}
+
+function squeezed(graph: GraphBuilder, value: Value, axis: number): Value {
+  return graph.graph.model.opset >= 13
+    ? graph.op('Squeeze', [value, int64([axis])])
+    : graph.op('Squeeze', [value], { axes: [axis] })
 }
 
 function splitInto(graph: GraphBuilder, value: Value, axis: number, count: number, width: number): Value[] {
