@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fuseGraph } from '../../test/support/fuse-and-compare.ts'
 import { Random } from '../../test/support/run-model.ts'
-import { type ElementType, elementTypes } from '../graph/index.ts'
+import { buildModel, type ElementType, elementTypes } from '../graph/index.ts'
 import { holdsAll } from './cast-chain.ts'
+import { fuse } from './fuse.ts'
 
 const only = ['cast-chain']
 
@@ -49,12 +50,31 @@ describe('cast-chain', () => {
     expect(reasons[0]).toMatch(reason)
   })
 
+  it.each<ElementType>(['string', 'float8e4m3fn'])(
+    'keeps what ends as %s, which writes its numbers in ways of its own',
+    (to) => {
+      const model = buildModel(
+        (g) => {
+          const wide = g.op('Cast', [g.input('x', 'float32', [6])], { to: elementTypes.float64.code })
+          g.output('y', g.op('Cast', [wide], { to: elementTypes[to].code }))
+        },
+        { opset: 19 },
+      )
+      expect(fuse(model, { only }).model).toBe(model)
+    },
+  )
+
   it.each([9, 13, 19])('reads Cast of opset %i, and longer chains', async (opset) => {
     expect((await chain('uint8', ['int16', 'int32', 'float32'], opset)).ops).toEqual(['Identity', 'Cast'])
   })
 })
 
 it('knows for all pairs of types whether one holds the other', () => {
+  expect(holdsAll('bool', 'bool')).toBe(true)
+  expect(holdsAll('bool', 'uint8')).toBe(true)
+  expect(holdsAll('uint8', 'bool')).toBe(false)
+  expect(holdsAll('string', 'string')).toBe(true)
+  expect(holdsAll('float32', 'string')).toBe(false)
   expect(holdsAll('uint8', 'int8')).toBe(false)
   expect(holdsAll('uint8', 'int16')).toBe(true)
   expect(holdsAll('int16', 'uint32')).toBe(false)

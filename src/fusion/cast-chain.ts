@@ -36,8 +36,7 @@ const ranges: Readonly<Partial<Record<ElementType, Range>>> = {
 export function holdsAll(from: ElementType, to: ElementType): boolean {
   const [a, b] = [ranges[from], ranges[to]]
   if (from === to) return true
-  // A bool made from 2 is 1: nothing but a bool fits into it.
-  if (a === undefined || b === undefined || to === 'bool') return false
+  if (a === undefined || b === undefined) return false
   if (a.float !== undefined)
     return b.float !== undefined && a.float.every((bits, index) => bits <= (b.float?.[index] ?? 0))
   return a.whole[0] >= b.whole[0] && a.whole[1] <= b.whole[1]

@@ -2,7 +2,15 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompareOptions, type Fused, fuseGraph } from '../../test/support/fuse-and-compare.ts'
 import { Random } from '../../test/support/run-model.ts'
-import { type BuildOptions, type ElementType, type GraphBuilder, Tensor, type Value } from '../graph/index.ts'
+import {
+  type BuildOptions,
+  buildModel,
+  type ElementType,
+  type GraphBuilder,
+  Tensor,
+  type Value,
+} from '../graph/index.ts'
+import { fuse } from './fuse.ts'
 
 const only = ['clip-chain']
 const { NaN: notANumber, POSITIVE_INFINITY, NEGATIVE_INFINITY } = Number
@@ -105,6 +113,18 @@ describe('clip-chain leaves alone', () => {
     ).toEqual(['Max', 'Relu'])
     expect((await fused((g, x) => g.op('Relu', [g.op('Max', [x, notANumber])]))).ops).toEqual(['Max', 'Relu'])
     expect((await fused((g, x) => g.op('Relu', [g.op('Max', [x, -1, 1])]))).ops).toEqual(['Max', 'Relu'])
+  })
+
+  it('a constant that may raise an unknown rank, and functions of other domains', () => {
+    const model = buildModel(
+      (g) => {
+        const x = g.op('Reshape', [g.input('x', 'float32', [4]), g.input('shape', 'int64', ['rank'])])
+        g.output('y', g.op('Relu', [g.op('Max', [x, g.constant([-1])])]))
+        g.output('z', g.op('Relu', [g.op('Relu', [x], {}, { domain: 'my.ops' })]))
+      },
+      { opsets: { 'my.ops': 1 } },
+    )
+    expect(fuse(model, { only }).model).toBe(model)
   })
 
   it('whole numbers whose operator the opset has not', async () => {

@@ -95,7 +95,6 @@ function emit({ data, low, high }: Clamp, type: ElementType, root: Node, graph: 
   const options = { like: root }
   if (low === 0 && high === Number.POSITIVE_INFINITY && isFloat(type)) return graph.op('Relu', [data], {}, options)
   if (root.opset < 11) return isFloat(type) ? graph.op('Clip', [data], { min: low, max: high }, options) : undefined
-  if (!isFloat(type) && root.opset < 12) return undefined
   if (high === Number.POSITIVE_INFINITY) return graph.op('Max', [data, bound(low)], {}, options)
   if (low === Number.NEGATIVE_INFINITY) return graph.op('Min', [data, bound(high)], {}, options)
   const bounds = high === largest[type] ? [bound(low)] : [low === lowest(type) ? undefined : bound(low), bound(high)]

@@ -20,7 +20,6 @@ export const padChain = defineFusion({
     if (inner.mode !== 'constant' && inner.mode !== 'edge')
       return `mode ${inner.mode} mirrors what the other has padded`
     if (inner.mode === 'constant' && !Object.is(inner.value, outer.value)) return 'they pad with different numbers'
-    if (inner.pads.length !== outer.pads.length) return undefined
     const pads = inner.pads.map((pad, index) => pad + (outer.pads[index] ?? 0))
     const shared = whyShared(between)
     if (shared !== undefined) return shared
