@@ -104,6 +104,28 @@ describe('common-subexpression keeps apart', () => {
     expect(count(ops, 'Pad')).toBe(2)
   })
 
+  it('inputs left out in different places', async () => {
+    const { ops } = await sum((g, x) => [
+      g.op('Clip', [x, undefined, 1]),
+      g.op('Clip', [x, undefined, 1]),
+      g.op('Clip', [x, 1]),
+    ])
+    expect(count(ops, 'Clip')).toBe(2)
+  })
+
+  it('tensors in attributes, and whole numbers past 2⁵³, by their contents', () => {
+    const model = buildModel((g) => {
+      const x = g.input('x', 'float32', [2, 2])
+      for (const value of [1, 2]) {
+        const tensor = Tensor.fromNumbers('float32', [1], [value])
+        g.output(`filled${value}`, g.op('Neg', [g.op('ConstantOfShape', [g.op('Shape', [x])], { value: tensor })]))
+      }
+      for (const k of [2n ** 53n, 2n ** 53n + 1n]) g.output(`eye${k}`, g.op('Neg', [g.op('EyeLike', [x], { k })]))
+    })
+    const ops = operators(fuse(model, { only }).model)
+    expect([count(ops, 'Shape'), count(ops, 'ConstantOfShape'), count(ops, 'EyeLike')]).toEqual([1, 2, 2])
+  })
+
   it('random numbers', async () => {
     const model = buildModel((g) => {
       const x = g.input('x', 'float32', [2])

@@ -77,9 +77,8 @@ class Expressions {
     const outputs = node.outputs.map((output) => (output === undefined ? '-' : '+')).join('')
     return [this.#numberOf(node.graph), node.target, outputs, inputs, attributes.sort()].join('|')
   }
-  /** undefined for what cannot be compared: sparse tensors, types, references to an attribute of a function. */
+  /** undefined for what cannot be compared: sparse tensors and types. */
   #contentOf({ proto, tensor, value, type }: Attribute): string | undefined {
-    if (proto.refAttrName) return undefined
     if (tensor !== undefined) return `tensor ${this.#tensors.idOf(tensor)}`
     // 64-bit integers keep all their digits.
     if (type === INT) return String(proto.i)

@@ -2,7 +2,15 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompareOptions, type Fused, fuseGraph } from '../../test/support/fuse-and-compare.ts'
 import { Random } from '../../test/support/run-model.ts'
-import { type BuildOptions, type ElementType, type GraphBuilder, Tensor, type Value } from '../graph/index.ts'
+import {
+  type BuildOptions,
+  buildModel,
+  type ElementType,
+  type GraphBuilder,
+  Tensor,
+  type Value,
+} from '../graph/index.ts'
+import { fuse } from './fuse.ts'
 
 const only = ['constant-chain']
 const random = new Random(9)
@@ -91,6 +99,17 @@ describe('constant-chain leaves alone', () => {
     )
     expect(ops).toEqual(['Mul', 'Mul', 'Add'])
     expect(reasons[0]).toMatch(/has other users and is large/)
+  })
+
+  it('an operator of another domain that has the same name', () => {
+    const model = buildModel(
+      (g) => {
+        const inner = g.op('Mul', [g.input('x', 'float32', [2]), 2], {}, { domain: 'my.ops' })
+        g.output('y', g.op('Mul', [inner, 3]))
+      },
+      { opsets: { 'my.ops': 20 } },
+    )
+    expect(fuse(model, { only }).model).toBe(model)
   })
 
   it('a product in a sum', async () => {

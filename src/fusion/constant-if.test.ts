@@ -3,6 +3,7 @@ import { operators } from '../../test/support/find.ts'
 import { fuseAndCompare, fuseGraph } from '../../test/support/fuse-and-compare.ts'
 import { Random } from '../../test/support/run-model.ts'
 import { buildModel, type GraphBuilder, int64, lint, Tensor, type Value } from '../graph/index.ts'
+import { fuse } from './fuse.ts'
 
 const only = ['constant-if']
 const truth = (value: boolean, dims: number[] = []): Tensor => Tensor.fromNumbers('bool', dims, [Number(value)])
@@ -198,6 +199,18 @@ describe('constant-if keeps the outputs', () => {
 })
 
 describe('constant-if leaves alone', () => {
+  it('a branch with sparse initializers', () => {
+    const model = buildModel((g) => {
+      const x = g.input('x', 'float32', [2])
+      const then = branch(g, (inner) => inner.op('Relu', [x]))
+      then.proto.sparseInitializer = [{ dims: [2] }]
+      const otherwise = branch(g, (inner) => inner.op('Neg', [x]))
+      g.output('y', g.op('If', [g.constant(truth(true))], { then_branch: then, else_branch: otherwise }))
+    })
+    const { report } = fuse(model, { only })
+    expect(report.nearMisses.map(({ reason }) => reason)).toEqual(['the branch has sparse initializers'])
+  })
+
   it('a condition that is computed, and a default that a caller may override', async () => {
     const { ops } = await fuseGraph(
       (g) => {

@@ -26,9 +26,8 @@ export const explicitAttributes = defineFusion({
 })
 
 /** The kernel's sizes from the weight [M, C/group, kernel…]. */
-function weightKernel({ op, inputs: [, weight] }: Node, context: FusionContext): readonly number[] | undefined {
-  if (weight === undefined || !op.startsWith('Conv')) return undefined
-  const kernel = context.shape(weight)?.slice(2)
+function weightKernel({ inputs: [, weight] }: Node, context: FusionContext): readonly number[] | undefined {
+  const kernel = weight && context.shape(weight)?.slice(2)
   return kernel?.every((size) => typeof size === 'number') ? kernel : undefined
 }
 

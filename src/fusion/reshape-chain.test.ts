@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompareOptions, type Fused, fuseGraph } from '../../test/support/fuse-and-compare.ts'
 import { Random } from '../../test/support/run-model.ts'
-import { type BuildOptions, type GraphBuilder, int64, type Value } from '../graph/index.ts'
+import { type BuildOptions, buildModel, type GraphBuilder, int64, type Value } from '../graph/index.ts'
+import { fuse } from './fuse.ts'
 
 const only = ['reshape-chain']
 
@@ -46,6 +47,17 @@ describe('reshape-chain makes one of', () => {
         )
       ).ops,
     ).toEqual(['Neg'])
+  })
+
+  it('what undoes itself whatever the rank', async () => {
+    const { ops } = await fuseGraph(
+      (g) => {
+        const x = g.op('Expand', [g.input('x', 'float32', ['n']), g.input('shape', 'int64', ['rank'])])
+        g.output('y', view(g, 'Squeeze', view(g, 'Unsqueeze', x, [0, 2]), [2, 0]))
+      },
+      { only, feeds: { x: new Random(1).tensor([6]), shape: int64([4, 2, 6]) } },
+    )
+    expect(ops).toEqual(['Expand'])
   })
 
   it('two Squeezes, and two Unsqueezes, with axes in attributes (opset 11)', async () => {
@@ -135,6 +147,54 @@ describe('reshape-chain leaves alone', () => {
     expect(other.ops).toEqual(['Neg', 'Reshape', 'Reshape', 'Exp'])
     expect(other.reasons).toEqual(['"first" is an output of its graph'])
     expect((await build([2, 3])).ops).toEqual(['Neg', 'Reshape', 'Exp'])
+  })
+
+  it('two transposes, which make one transpose', async () => {
+    const { ops } = await fused([1, 2, 1, 3], (g, x) =>
+      g.op('Transpose', [g.op('Transpose', [x], { perm: [1, 0, 2, 3] })], { perm: [0, 1, 3, 2] }),
+    )
+    expect(ops).toEqual(['Neg', 'Transpose', 'Transpose'])
+  })
+
+  it('a shape that is computed, and axes that are left out or computed', async () => {
+    const feeds = { x: new Random(1).tensor([6]), shape: int64([2, 3]), again: int64([3, 2]), axes: int64([0]) }
+    const { ops } = await fuseGraph(
+      (g) => {
+        const x = g.op('Expand', [g.input('x', 'float32', ['n']), int64([1, 6])])
+        g.output(
+          'y',
+          g.op('Reshape', [g.op('Reshape', [x, g.input('shape', 'int64', ['rank'])]), g.input('again', 'int64', [2])]),
+        )
+        const axes = g.input('axes', 'int64', [1])
+        g.output('z', g.op('Unsqueeze', [g.op('Unsqueeze', [x, axes]), axes]))
+        g.output('w', g.op('Exp', [g.op('Squeeze', [g.op('Squeeze', [g.op('Reshape', [x, g.graph.inputs[1]])])])]))
+      },
+      { only, feeds },
+    )
+    expect(ops.length).toBeGreaterThanOrEqual(8)
+  })
+
+  it('a 0 that copies a size of a Flatten of something unknown', async () => {
+    const { ops } = await fuseGraph(
+      (g) => {
+        const x = g.op('Expand', [g.input('x', 'float32', ['n']), g.input('shape', 'int64', ['rank'])])
+        g.output('y', view(g, 'Reshape', g.op('Flatten', [x]), [0, -1, 2]))
+      },
+      { only, feeds: { x: new Random(1).tensor([6]), shape: int64([4, 2, 6]) } },
+    )
+    expect(ops).toEqual(['Expand', 'Flatten', 'Reshape'])
+  })
+
+  it('views of an opset in which Reshape has no input for the shape', () => {
+    const model = buildModel(
+      (g) =>
+        g.output(
+          'y',
+          g.op('Unsqueeze', [g.op('Flatten', [g.op('Neg', [g.input('x', 'float32', [2, 3, 4])])])], { axes: [0] }),
+        ),
+      { opset: 4 },
+    )
+    expect(fuse(model, { only }).model).toBe(model)
   })
 
   it('a transpose that moves elements', async () => {

@@ -40,7 +40,6 @@ function throughBoth(first: Node, root: Node, context: FusionContext): readonly 
   if (!root.is('Reshape') || root.int('allowzero', 0) !== 0) return undefined
   const shape = integerOperand(root, 1, 'shape', context)
   if (typeof shape === 'string') return undefined
-  if (!shape.includes(0)) return shape
   const before = first.is('Reshape') && first.int('allowzero', 0) === 0 && integerOperand(first, 1, 'shape', context)
   if (before === false || typeof before === 'string') return undefined
   const resolved = shape.map((dim, axis) => (dim === 0 ? before[axis] : dim))

@@ -43,6 +43,18 @@ describe('shape-data', () => {
     expect(ops).toEqual(['ReduceMean', 'Expand'])
   })
 
+  it('computes the parts of a Split, if all that are used are known', async () => {
+    const split = (shape: (number | string)[], used: number) =>
+      fused(shape, (g, x) => {
+        const { outputs } = g.node('Split', [g.op('Shape', [x])], {}, { outputs: 2 })
+        const sizes = outputs.filter((output) => output !== undefined).slice(-used)
+        return g.op('Expand', [g.op('ReduceMax', [x], { keepdims: 0 }), g.op('Concat', sizes, { axis: 0 })])
+      })
+    expect((await split([2, 3], 2)).ops).toEqual(['ReduceMax', 'Expand'])
+    expect((await split(['n', 3], 1)).ops).toEqual(['ReduceMax', 'Expand'])
+    expect((await split(['n', 3], 2)).ops).toEqual(['Shape', 'Split', 'ReduceMax', 'Concat', 'Expand'])
+  })
+
   it('keeps the types of booleans and int32', async () => {
     const { ops, model } = await fused([2, 3], (g, x) => {
       const count = g.op('Cast', [g.op('Size', [x])], { to: elementTypes.int32.code })
@@ -61,7 +73,9 @@ describe('shape-data leaves alone', () => {
   })
 
   it('a shape that is an output', async () => {
-    expect((await fused([2, 3], (g, x) => g.op('Shape', [x]))).ops).toEqual(['Shape'])
+    const { ops, reasons } = await fused([2, 3], (g, x) => g.op('Shape', [x]))
+    expect(ops).toEqual(['Shape'])
+    expect(reasons).toEqual([])
   })
 
   it('large tensors, so that the file does not grow', async () => {

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Fused, fuseGraph } from '../../test/support/fuse-and-compare.ts'
 import { Random } from '../../test/support/run-model.ts'
-import { elementTypes, type GraphBuilder, type Value } from '../graph/index.ts'
+import { buildModel, elementTypes, type GraphBuilder, type Value } from '../graph/index.ts'
+import { fuse } from './fuse.ts'
 
 const only = ['transpose-through-elementwise']
 const random = new Random(5)
@@ -98,6 +99,50 @@ describe('transpose-through-elementwise leaves alone', () => {
       'Relu',
       'Transpose',
     ])
+  })
+
+  it('a reversal of all axes that is not written out', async () => {
+    const { ops } = await fuseGraph(
+      (g) => {
+        const t = g.op('Transpose', [g.input('x', 'float32', [2, 3])])
+        g.output('y', g.op('Transpose', [g.op('Relu', [t])]))
+      },
+      { only },
+    )
+    expect(ops).toEqual(['Transpose', 'Relu', 'Transpose'])
+  })
+
+  it('a region without a first transpose, about which there is nothing to say', async () => {
+    const { ops, reasons } = await fuseGraph(
+      (g) => g.output('y', g.op('Transpose', [g.op('Relu', [g.input('x', 'float32', [2, 3])])], { perm: [1, 0] })),
+      { only },
+    )
+    expect(ops).toEqual(['Relu', 'Transpose'])
+    expect(reasons).toEqual([])
+  })
+
+  it('a large constant with other users, and a long way', async () => {
+    const shared = await fuseGraph(
+      (g) => {
+        const [x, large] = [g.input('x', 'float32', [70, 80]), g.constant(random.tensor([80, 70]))]
+        const t = g.op('Transpose', [x], { perm: [1, 0] })
+        g.output('y', g.op('Transpose', [g.op('Add', [t, large])], { perm: [1, 0] }))
+        g.output('z', g.op('MatMul', [x, large]))
+      },
+      { only },
+    )
+    expect(shared.ops).toEqual(['Transpose', 'Add', 'Transpose', 'MatMul'])
+    expect(shared.reasons).toEqual([expect.stringMatching(/cannot be transposed/)])
+    const long = await between((g, t) => Array.from({ length: 40 }).reduce<Value>((value) => g.op('Tanh', [value]), t))
+    expect(long.ops).toContain('Transpose')
+  })
+
+  it('a constant of a rank that the permutation does not fit, which no runtime takes', () => {
+    const model = buildModel((g) => {
+      const t = g.op('Transpose', [g.input('x', 'float32', [2, 3])], { perm: [1, 0] })
+      g.output('y', g.op('Transpose', [g.op('Add', [t, random.tensor([2, 3, 2])])], { perm: [1, 0] }))
+    })
+    expect(fuse(model, { only }).model).toBe(model)
   })
 
   it('a value in between that is used elsewhere', async () => {

@@ -9,7 +9,7 @@ const elementwise = new Set(
 )
 const firstInputOnly = new Set(['Clip'])
 
-/** Nodes up to which a region is looked through. */
+/** Values up to which a region is looked through. */
 const largestRegion = 32
 
 /** Bytes up to which a constant may stand in the file twice. */
@@ -52,9 +52,11 @@ interface Region {
 function collect(end: Value, perm: readonly number[]): Region | string | undefined {
   const nodes: Node[] = []
   const leaves = new Map<Value, Value | Tensor>()
+  const visited = new Set<Value>()
   let cancelled = 0
   const visit = (value: Value): string | undefined => {
-    if (leaves.has(value) || nodes.some((node) => node.output === value)) return undefined
+    if (visited.has(value)) return undefined
+    visited.add(value)
     const { producer, constant } = value
     if (constant !== undefined) {
       const turned = transposedConstant(value, constant, perm)
@@ -73,7 +75,7 @@ function collect(end: Value, perm: readonly number[]): Region | string | undefin
     }
     if (producer === undefined || !isInside(producer) || producer.outputs.length !== 1)
       return `"${value}" is not transposed`
-    if (nodes.length >= largestRegion) return 'too many nodes lie between the transposes'
+    if (visited.size > largestRegion) return 'too many nodes lie between the transposes'
     const operands = firstInputOnly.has(producer.op) ? producer.inputs.slice(0, 1) : producer.inputs
     for (const operand of operands) {
       const reason = operand && visit(operand)
