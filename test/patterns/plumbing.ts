@@ -150,7 +150,6 @@ export const plumbing: readonly Pattern[] = [
       return g.op('Reshape', [g.op('Transpose', [apart], { perm: [0, 1, 4, 2, 5, 3] }), int64([0, 1, 16, 16])])
     }),
     expected: ['Tanh', 'DepthToSpace', 'Relu'],
-    done: false,
   },
   {
     name: 'channel_shuffle',

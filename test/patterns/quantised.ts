@@ -16,7 +16,6 @@ export const quantised: readonly Pattern[] = [
       g.output('y', g.op('MatMul', [g.input('x', 'float32', ['batch', 4, inputs]), dequantised]))
     },
     expected: ['com.microsoft::MatMulNBits'],
-    done: false,
   },
   {
     name: 'dq_weight_int8_matmul',
@@ -30,7 +29,6 @@ export const quantised: readonly Pattern[] = [
       g.output('y', g.op('MatMul', [g.input('x', 'float32', ['batch', 4, inputs]), dequantised]))
     },
     expected: ['com.microsoft::MatMulNBits'],
-    done: false,
   },
   {
     name: 'q_dq_noop_pair',

@@ -1,6 +1,7 @@
 import type { Fusion } from '../define-fusion.ts'
 import { attentionProjectionBias } from './attention-projection-bias.ts'
 import { biasGelu } from './bias-gelu.ts'
+import { depthToSpace } from './depth-to-space.ts'
 import { fastGelu } from './fast-gelu.ts'
 import { gelu } from './gelu.ts'
 import { gemmBetweenTransposes } from './gemm-between-transposes.ts'
@@ -9,6 +10,7 @@ import { hardSwish } from './hard-swish.ts'
 import { instanceNormalization } from './instance-normalization.ts'
 import { layerNormalization } from './layer-normalization.ts'
 import { layerNormalizationChannelFirst } from './layer-normalization-channel-first.ts'
+import { matmulNBits } from './matmul-nbits.ts'
 import { multiHeadAttention } from './multi-head-attention.ts'
 import { normalizationAffine } from './normalization-affine.ts'
 import { quickGelu } from './quick-gelu.ts'
@@ -46,4 +48,6 @@ export const blocks: readonly Fusion[] = [
   multiHeadAttention,
   attentionProjectionBias,
   gemmBetweenTransposes,
+  depthToSpace,
+  matmulNBits,
 ]
