@@ -174,6 +174,14 @@ describe('a pattern does not match', () => {
     expect(matchPattern(pattern, findNode(graph, root))).toBeUndefined()
   })
 
+  it('a node whose output is used elsewhere, and names the first of many users', () => {
+    const used = graphOf((g) => {
+      const inner = g.op('Exp', [g.input('x')])
+      for (const name of 'abcdef') g.output(name, g.op('Neg', [inner], {}, { name }))
+    })
+    expect(refused(node('Neg', [node('Exp', [any()])]), used, 'a')).toBe('"Exp" has 6 users: a, b, c, d, and 2 more')
+  })
+
   it('a node whose further output is used, and says so', () => {
     expect(refused(node('Neg', [node('Split', [any()])]), graph, 'of first')).toMatch(
       /another output of split, is used/,

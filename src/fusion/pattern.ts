@@ -255,9 +255,19 @@ export function whyNotConstant(value: Value): string {
 /** Why the value between two nodes must stay: another user, or a graph that outputs it. undefined when one node alone uses it. */
 export function whyShared(value: Value): string | undefined {
   if (value.isOutput) return `"${value}" is an output of its graph`
-  if (value.users.size > 1) return `"${value}" has ${value.users.size} users: ${[...value.users].join(', ')}`
+  if (value.users.size > 1) return `"${value}" has ${value.users.size} users: ${namesOf(value.users)}`
   const [user] = value.users
   if (user !== undefined && user.graph !== value.graph) return `"${value}" is captured by a nested graph`
   const other = value.producer?.outputs.find((output) => output !== value && output?.isUsed)
   return other === undefined ? undefined : `"${other}", another output of ${value.producer}, is used`
+}
+
+/** The first of them by name: a value of a large graph may have as many users as there are nodes. */
+function namesOf(users: ReadonlySet<Node>, most = 4): string {
+  const names: string[] = []
+  for (const user of users) {
+    if (names.length === most) return `${names.join(', ')}, and ${users.size - most} more`
+    names.push(user.toString())
+  }
+  return names.join(', ')
 }
