@@ -223,15 +223,20 @@ const isPure = (node: Node): boolean => {
   return true
 }
 
-/** Every value a node takes, those which its nested graphs capture included. */
+/** Every value a node takes, those which its nested graphs capture or hand on as outputs included. */
 function usedValues(node: Node): Set<Value> {
   const values = new Set<Value>()
   const take = (value: Value | undefined): void => {
     if (value !== undefined) values.add(value)
   }
   node.inputs.forEach(take)
-  for (const graph of node.subgraphs)
-    for (const inner of graph.walk()) inner.inputs.filter(isOutside(graph)).forEach(take)
+  for (const graph of node.subgraphs) {
+    graph.outputs.filter(isOutside(graph)).forEach(take)
+    for (const inner of graph.walk()) {
+      inner.inputs.filter(isOutside(graph)).forEach(take)
+      for (const deeper of inner.subgraphs) deeper.outputs.filter(isOutside(graph)).forEach(take)
+    }
+  }
   return values
 }
 
