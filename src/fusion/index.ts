@@ -12,7 +12,6 @@ export type { NearMiss, Step } from './driver.ts'
 export { FusionError, type FusionErrorCode } from './errors.ts'
 export { type FuseOptions, type FusionReport, fuse, fusionNames } from './fuse.ts'
 export { matchPattern } from './match-pattern.ts'
-export { type NodeOnCpu, type Placement, placement } from './placement/index.ts'
 export {
   any,
   constant,
@@ -29,4 +28,5 @@ export {
   whyNotConstant,
   whyShared,
 } from './pattern.ts'
+export { type NodeOnCpu, type Placement, placement } from './placement/index.ts'
 export { type Target, targets } from './target.ts'
