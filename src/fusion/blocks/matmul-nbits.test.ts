@@ -96,6 +96,18 @@ describe('matmul-nbits', () => {
     ],
     ['a block size without kernel', /no block size/, (g, x) => product(g, x, { block: 8 }), options],
     [
+      'scales for rows of a square weight',
+      /not for blocks or columns/,
+      (g, x) => product(g, x, { type: 'int8', columns: 64, scales: [64], axis: 0 }),
+      options,
+    ],
+    [
+      'a last block that is not full',
+      /not for blocks or columns/,
+      (g, x) => product(g, g.op('MatMul', [x, random.tensor([64, 48])]), { rows: 48, block: 32, scales: [2, 6] }),
+      options,
+    ],
+    [
       'scales for rows',
       /not for blocks or columns/,
       (g, x) => product(g, x, { type: 'int8', scales: [64], axis: 0 }),

@@ -131,6 +131,12 @@ describe('skip-normalization', () => {
       { dimensions: { s: 3 } },
     ],
     [
+      'two axes with a scale for one',
+      /more than the last axis/,
+      (g, x) => g.op('LayerNormalization', [add(g, x, branch(g, x)), random.tensor([6])], { axis: 1 }),
+      { dimensions: { s: 3 } },
+    ],
+    [
       'a computed scale',
       /is computed/,
       (g, x) => g.op('LayerNormalization', [add(g, x, branch(g, x)), g.op('Neg', [g.constant(random.tensor([6]))])]),
