@@ -20,7 +20,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Types alone may come from the runtime: what a build writes, and what a page reads, is one interface. */
-const mayTakeTypes: Readonly<Record<string, readonly string[]>> = { plugin: ['runtime'] }
+const mayTakeTypes: Readonly<Record<string, readonly string[]>> = { plugin: ['runtime'], cli: ['runtime'] }
 
 /** Packages that ship to the browser, or that the core would drag there. */
 const packages: Readonly<Record<string, readonly string[]>> = {

@@ -19,9 +19,9 @@ import {
   print,
   type Value,
 } from '../graph/index.ts'
-import { batchNormAffine } from './channel-affine.ts'
 import { fuse } from './fuse.ts'
-import { affineBias, scaleAxis } from './linear-weights.ts'
+import { batchNormAffine } from './linear/channel-affine.ts'
+import { affineBias, scaleAxis } from './linear/linear-weights.ts'
 
 /** What the tutorial fuses; the rest of the project may do more. */
 const only = ['conv-batch-norm']

@@ -8,8 +8,8 @@ import {
   type SymbolicDim,
   type Value,
 } from '../../graph/index.ts'
+import { reshapeOperand } from '../canonical/row-major-view.ts'
 import { type Dim, type FusionContext, sameDim, sameShape } from '../context.ts'
-import { reshapeOperand } from '../row-major-view.ts'
 
 /** A factor of an axis, which views move about as a whole. */
 export interface Part {

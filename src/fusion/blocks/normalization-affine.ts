@@ -1,8 +1,8 @@
 import { elementCount, type Node, type Tensor } from '../../graph/index.ts'
 import { type FusionContext, sameDim } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
-import { elementwiseAffine } from '../elementwise-affine.ts'
-import { roundTo } from '../linear-weights.ts'
+import { elementwiseAffine } from '../linear/elementwise-affine.ts'
+import { roundTo } from '../linear/linear-weights.ts'
 import { whyNotConstant, whyShared } from '../pattern.ts'
 
 /** Where a normalisation has its scale and bias, and which axes they are for: the last ones from `axis`, or the channels of [N, C, …]. */

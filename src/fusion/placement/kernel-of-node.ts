@@ -1,8 +1,8 @@
 import type { ElementType, Node, Value } from '../../graph/index.ts'
+import { castTarget } from '../canonical/same-type-cast.ts'
 import type { FusionContext } from '../context.ts'
 import type { KernelTable } from '../kernels/kernel-table.ts'
 import { hasKernel, type Provider } from '../kernels/kernels.ts'
-import { castTarget } from '../same-type-cast.ts'
 
 /** Which input's element type decides on the kernel, where that is not the first. */
 const dataInput: Readonly<Record<string, number>> = { Where: 1, 'com.microsoft::GatherBlockQuantized': 2 }

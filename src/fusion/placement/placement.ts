@@ -1,9 +1,9 @@
 import type { Graph, Model, Node, Value } from '../../graph/index.ts'
 import { byteLength } from '../../graph/index.ts'
+import { isRandom } from '../canonical/random-operators.ts'
 import { type FusionContext, inferredContext } from '../context.ts'
 import type { KernelTable } from '../kernels/kernel-table.ts'
 import { kernelsOf } from '../kernels/kernels.ts'
-import { isRandom } from '../random-operators.ts'
 import { whyNoKernel } from './kernel-of-node.ts'
 import { changesLayout, isView, readsOnCpu, writesOnCpu } from './memory-types.ts'
 

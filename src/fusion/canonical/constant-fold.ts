@@ -1,0 +1,149 @@
+import {
+  byteLength,
+  concatenate,
+  copyAttributes,
+  encode,
+  type GraphBuilder,
+  Model,
+  type Node,
+  type Tensor,
+  type Value,
+} from '../../graph/index.ts'
+import type { FusionContext } from '../context.ts'
+import type { Fusion, Replacement } from '../define-fusion.ts'
+import { defineFusion } from '../define-fusion.ts'
+import { isRandom } from './random-operators.ts'
+
+/** Bytes that a folded constant may add to the file. */
+const mostGrowth = 16_384
+
+/**
+ * f(c₁, c₂, …) → its value, for any part of the graph that depends on constants alone, computed by the runtime itself.
+ *
+ * Nodes that can be computed are remembered as they are met; a part is computed, as a whole, when the first node is met which needs its
+ * result and depends on an input as well. What would make the file grow (an Expand of one number, a dequantised weight) is left alone.
+ */
+export function constantFold(): Fusion {
+  const computable = new WeakSet<Node>()
+  return defineFusion({
+    name: 'constant-fold',
+    roots: ['*'],
+    rewrite(root, graph, context) {
+      const { evaluate } = context
+      if (evaluate === undefined) return undefined
+      if (isComputable(root, computable) && fits(root, computable, context)) {
+        computable.add(root)
+        return undefined
+      }
+      const replacements: Replacement[] = []
+      for (const value of new Set(root.inputs)) {
+        const producer = value?.producer
+        if (value === undefined || producer === undefined || !computable.has(producer)) continue
+        const folded = foldedValue(value, evaluate)
+        if (typeof folded === 'string') return folded
+        replacements.push({ from: value, to: constantBeside(producer, graph, folded) })
+      }
+      return replacements.length > 0 ? replacements : undefined
+    },
+  })
+}
+
+/** The constant lives in the graph of what it replaces, which may be one around the root's. */
+const constantBeside = (producer: Node, graph: GraphBuilder, tensor: Tensor): Value =>
+  graph.before(producer).constant(tensor)
+
+/** Whether a node is the same function in every run, and takes constants and computable nodes only. */
+function isComputable(node: Node, computable: WeakSet<Node>): boolean {
+  if (!['', 'com.microsoft'].includes(node.domain) || node.is('Constant') || isRandom(node)) return false
+  if (node.subgraphs.length > 0 || node.outputs.some((output) => output?.isOutput)) return false
+  return node.inputs.every(
+    (input) =>
+      input === undefined ||
+      input.constant !== undefined ||
+      (input.producer !== undefined && computable.has(input.producer)),
+  )
+}
+
+/** Whether its result takes little room, or no more than the constants which nothing but this part of the graph uses. */
+function fits(node: Node, computable: WeakSet<Node>, context: FusionContext): boolean {
+  let size = 0
+  for (const output of node.outputs) {
+    if (output === undefined) continue
+    const elementType = context.elementType(output)
+    const dims = context.shape(output)?.map(Number)
+    if (elementType === undefined || elementType === 'string' || dims === undefined || dims.some(Number.isNaN))
+      return false
+    size += byteLength(elementType, dims)
+  }
+  if (size <= mostGrowth) return true
+  let freed = 0
+  for (const value of constantsOf(node)) {
+    const inside = [...value.users].every((user) => user === node || computable.has(user))
+    if (inside && !value.isOutput) freed += value.constant?.byteLength ?? 0
+  }
+  return size <= freed + mostGrowth
+}
+
+/** The constants from which a computable node is computed. */
+function constantsOf(node: Node): Set<Value> {
+  const constants = new Set<Value>()
+  for (const part of partOf(node))
+    for (const input of part.inputs) if (input?.constant !== undefined) constants.add(input)
+  return constants
+}
+
+/** The nodes, constants not counted, from which a computable node is computed, itself last. */
+function partOf(node: Node): Node[] {
+  const order = new Set<Node>()
+  const visit = (current: Node): void => {
+    if (order.has(current)) return
+    for (const input of current.inputs) {
+      if (input?.constant === undefined && input?.producer !== undefined) visit(input.producer)
+    }
+    order.add(current)
+  }
+  visit(node)
+  return [...order]
+}
+
+function foldedValue(value: Value, evaluate: NonNullable<FusionContext['evaluate']>): Tensor | string {
+  const { producer } = value
+  if (producer === undefined) return 'it is computed by no node'
+  try {
+    const outputs = evaluate(concatenate(encode(modelOf(value, producer)).chunks), {})
+    return outputs[value.name] ?? `the runtime gave no "${value}"`
+  } catch (error) {
+    return `the runtime cannot compute "${value}": ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+/** A model of its own which computes the value from its constants. */
+function modelOf(value: Value, producer: Node): Model {
+  const { model } = value.graph
+  const part = new Model({
+    proto: { irVersion: model.proto.irVersion ?? 8 },
+    opsets: model.opsets,
+    graphName: 'constant',
+  })
+  const copies = new Map<Value, Value>()
+  for (const constant of constantsOf(producer)) {
+    if (constant.constant !== undefined)
+      copies.set(constant, part.graph.addInitializer(constant.name, constant.constant))
+  }
+  for (const node of partOf(producer)) {
+    const copy = part.graph.append({
+      op: node.op,
+      domain: node.domain,
+      inputs: node.inputs.map((input) => input && copies.get(input)),
+      outputs: node.outputs.map((output) => output?.name),
+      attributes: copyAttributes(node.attributes.values(), part.graph, copies),
+    })
+    node.outputs.forEach((output, index) => {
+      const target = copy.outputs[index]
+      if (output !== undefined && target !== undefined) copies.set(output, target)
+    })
+  }
+  const result = copies.get(value)
+  if (result !== undefined) part.graph.addOutput(result)
+  return part
+}

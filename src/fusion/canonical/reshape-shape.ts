@@ -1,0 +1,20 @@
+import { defineFusion } from '../define-fusion.ts'
+import { nodeWithIntegers } from './integer-operand.ts'
+import { reshapeOperand } from './row-major-view.ts'
+
+/**
+ * Reshape(x, computed) → Reshape(x, constant): what is known of the shape is written out, a size that stays in its place as 0, one other
+ * as -1. The nodes that computed the shape (Shape, Gather, Concat) go with their last user.
+ */
+export const reshapeShape = defineFusion({
+  name: 'reshape-shape',
+  roots: ['Reshape'],
+  rewrite(root, graph, context) {
+    const [x, shape] = root.inputs
+    if (x === undefined || shape === undefined || shape.constant !== undefined || root.opset < 5) return undefined
+    const to = context.shape(root.output)
+    const operand = reshapeOperand(context.shape(x), to)
+    if (operand !== undefined) return nodeWithIntegers(graph, 'Reshape', x, { shape: operand }, { like: root })
+    return to && `more than one size of [${to.join(', ')}] is not known`
+  },
+})

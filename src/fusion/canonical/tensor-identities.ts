@@ -1,0 +1,50 @@
+import type { Tensor } from '../../graph/index.ts'
+
+/** Bytes looked at before tensors are compared as a whole. */
+const sampleSize = 64
+
+/** Gives equal tensors (element type, dims and bytes) one number, and different ones different numbers. Copies nothing. */
+export class TensorIdentities {
+  readonly #ids = new WeakMap<Tensor, number>()
+  readonly #samples = new Map<string, Tensor[]>()
+  #count = 0
+
+  idOf(tensor: Tensor): number {
+    let id = this.#ids.get(tensor)
+    if (id === undefined) {
+      id = this.#find(tensor)
+      this.#ids.set(tensor, id)
+    }
+    return id
+  }
+
+  #find(tensor: Tensor): number {
+    const key = `${tensor.elementType}[${tensor.dims}]${sample(tensor)}`
+    const alike = this.#samples.get(key)
+    const equal = alike?.find((other) => equalBytes(tensor, other))
+    if (equal !== undefined) return this.#ids.get(equal) ?? 0
+    if (alike === undefined) this.#samples.set(key, [tensor])
+    else alike.push(tensor)
+    return ++this.#count
+  }
+}
+
+/** Enough of the contents to tell most tensors apart; for data outside the file its place, so that it is not read. */
+function sample(tensor: Tensor): string {
+  const { external } = tensor
+  if (external !== undefined) return `@${external.location}:${external.offset}:${external.length}`
+  if (tensor.elementType === 'string') return JSON.stringify(tensor.proto?.stringData?.map((text) => [...text]))
+  const { bytes } = tensor
+  const step = Math.max(1, bytes.length / sampleSize)
+  let text = ''
+  for (let place = 0; place < bytes.length; place += step) text += `${bytes[Math.floor(place)]},`
+  return text
+}
+
+function equalBytes(a: Tensor, b: Tensor): boolean {
+  if (a.external !== undefined || a.elementType === 'string') return true
+  const [left, right] = [a.bytes, b.bytes]
+  if (left.length !== right.length) return false
+  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false
+  return true
+}

@@ -1,0 +1,244 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type CompareOptions, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
+import type { BuildOptions, Dimension } from '../../graph/index.ts'
+
+const fused = (
+  equation: string,
+  shapes: readonly (readonly Dimension[])[],
+  options: CompareOptions & BuildOptions = {},
+) =>
+  fuseGraph(
+    (g) => {
+      const operands = shapes.map((shape, index) => g.input(`x${index}`, 'float32', shape))
+      g.output('y', g.op('Einsum', operands, { equation }))
+    },
+    { only: ['einsum', 'identity'], ...options },
+  )
+
+/** Sizes by index, so that an equation says its shapes. */
+const sizes: Readonly<Record<string, number>> = { b: 2, h: 3, i: 4, j: 5, d: 6, k: 7, q: 4, n: 3, l: 2, m: 5 }
+const shapesOf = (equation: string): number[][] =>
+  (equation.split('->')[0] ?? '').split(',').map((term) => [...term].map((index) => sizes[index] ?? 2))
+
+describe('einsum', () => {
+  it.each([
+    ['ij,jk->ik', ['MatMul']],
+    ['bij,bjk->bik', ['MatMul']],
+    ['bhij,bhjd->bhid', ['MatMul']],
+    ['bij,jk->bik', ['MatMul']],
+    ['bhij,jk->bhik', ['MatMul']],
+    ['ij,j->i', ['MatMul']],
+    ['bij,j->bi', ['MatMul']],
+    ['i,ij->j', ['MatMul']],
+    ['i,i->', ['MatMul']],
+    ['bhid,bhjd->bhij', ['Transpose', 'MatMul']],
+    ['ij,kj->ik', ['Transpose', 'MatMul']],
+    ['ji,jk->ik', ['Transpose', 'MatMul']],
+    ['ij,jk->ki', ['Transpose', 'Transpose', 'MatMul']],
+    ['bqhd,bkhd->bhqk', ['Transpose', 'Transpose', 'MatMul']],
+    ['bhqk,bkhd->bqhd', ['Transpose', 'MatMul', 'Transpose']],
+    ['hij,hjk->ihk', ['MatMul', 'Transpose']],
+  ])('multiplies matrices: %s', async (equation, ops) => {
+    expect((await fused(equation, shapesOf(equation))).ops).toEqual(ops)
+  })
+
+  it.each([
+    ['i,j->ij', ['Unsqueeze', 'Mul']],
+    ['ij,ij->ij', ['Mul']],
+    ['bij,j->bij', ['Mul']],
+    ['bij,b->bij', ['Unsqueeze', 'Mul']],
+    ['ij,ji->ij', ['Transpose', 'Mul']],
+    ['bi,bj->bij', ['Unsqueeze', 'Unsqueeze', 'Mul']],
+  ])('multiplies elements: %s', async (equation, ops) => {
+    expect((await fused(equation, shapesOf(equation))).ops).toEqual(ops)
+  })
+
+  it.each([
+    ['ij->ji', ['Transpose']],
+    ['bij->bji', ['Transpose']],
+    ['ij->i', ['ReduceSum']],
+    ['ij->', ['ReduceSum']],
+    ['bij->jb', ['ReduceSum', 'Transpose']],
+    ['bij->bi', ['ReduceSum']],
+  ])('sums and transposes: %s', async (equation, ops) => {
+    expect((await fused(equation, shapesOf(equation))).ops).toEqual(ops)
+    expect((await fused(equation, shapesOf(equation), { opset: 12, irVersion: 7 })).ops).toEqual(ops)
+  })
+
+  it('reads spaces, capitals, an output left out, and what "..." stands for', async () => {
+    expect(
+      (
+        await fused(' b i j , b j k -> b i k ', [
+          [2, 3, 4],
+          [2, 4, 5],
+        ])
+      ).ops,
+    ).toEqual(['MatMul'])
+    expect(
+      (
+        await fused('Ij,jK->IK', [
+          [3, 4],
+          [4, 5],
+        ])
+      ).ops,
+    ).toEqual(['MatMul'])
+    expect(
+      (
+        await fused('ij,jk', [
+          [3, 4],
+          [4, 5],
+        ])
+      ).ops,
+    ).toEqual(['MatMul'])
+    expect((await fused('ba', [[3, 4]])).ops).toEqual(['Transpose'])
+    expect(
+      (
+        await fused('...ij,...jk->...ik', [
+          [2, 2, 3, 4],
+          [2, 2, 4, 5],
+        ])
+      ).ops,
+    ).toEqual(['MatMul'])
+    expect(
+      (
+        await fused('...ij,jk->...ik', [
+          [2, 2, 3, 4],
+          [4, 5],
+        ])
+      ).ops,
+    ).toEqual(['MatMul'])
+    expect(
+      (
+        await fused('...i,...i->...i', [
+          [2, 1, 4],
+          [2, 3, 4],
+        ])
+      ).ops,
+    ).toEqual(['Mul'])
+    expect((await fused('...ij->...ji', [[2, 2, 3, 4]])).ops).toEqual(['Transpose'])
+  })
+
+  it('stretches a batch of one, as Einsum does', async () => {
+    expect(
+      (
+        await fused('bij,bjk->bik', [
+          [1, 3, 4],
+          [5, 4, 2],
+        ])
+      ).ops,
+    ).toEqual(['MatMul'])
+  })
+
+  it('follows dimensions by name', async () => {
+    const { ops } = await fused(
+      'bhid,bhjd->bhij',
+      [
+        ['b', 2, 'n', 8],
+        ['b', 2, 'm', 8],
+      ],
+      { dimensions: { b: 2, n: 3, m: 4 } },
+    )
+    expect(ops).toEqual(['Transpose', 'MatMul'])
+  })
+
+  it.each([
+    ['ii->i', [[3, 3]], /has an index twice/],
+    ['iij,j->i', [[3, 3, 4], [4]], /has an index twice/],
+    [
+      'ij,jk->i',
+      [
+        [3, 4],
+        [4, 5],
+      ],
+      /sums over "k" of one operand alone/,
+    ],
+    [
+      'ij,jk,kl->il',
+      [
+        [3, 4],
+        [4, 5],
+        [5, 2],
+      ],
+      /more than two operands/,
+    ],
+    [
+      'ijk,jkl->il',
+      [
+        [3, 4, 5],
+        [4, 5, 2],
+      ],
+      /would have to become one axis/,
+    ],
+    [
+      'bij,bj->bi',
+      [
+        [2, 3, 4],
+        [2, 4],
+      ],
+      /would have to become one axis/,
+    ],
+    [
+      'bij,bjkl->bikl',
+      [
+        [2, 3, 4],
+        [2, 4, 5, 2],
+      ],
+      /would have to become one axis/,
+    ],
+  ])('leaves %s', async (equation, shapes, reason) => {
+    const { ops, reasons } = await fused(equation, shapes)
+    expect(ops).toEqual(['Einsum'])
+    expect(reasons[0]).toMatch(reason)
+  })
+
+  it('leaves an index that may be 1 in one operand: Einsum stretches it', async () => {
+    const { ops, reasons } = await fused(
+      'ij,jk->ik',
+      [
+        [3, 'n'],
+        ['m', 5],
+      ],
+      { dimensions: { n: 1, m: 4 } },
+    )
+    expect(ops).toEqual(['Einsum'])
+    expect(reasons[0]).toBe('"j" is not known to have one size in both operands')
+    expect(
+      (
+        await fused('ij,jk->ik', [
+          [3, 1],
+          [4, 5],
+        ])
+      ).ops,
+    ).toEqual(['Einsum'])
+  })
+
+  it('leaves a contraction of integers', async () => {
+    const { reasons } = await fuseGraph(
+      (g) => {
+        const operands = [g.input('a', 'int32', [2, 3]), g.input('b', 'int32', [3, 4])]
+        g.output('y', g.op('Einsum', operands, { equation: 'ij,jk->ik' }))
+      },
+      { only: ['einsum'] },
+    )
+    expect(reasons).toEqual(['a MatMul is for floats'])
+  })
+
+  it('computes the same for any equation of two operands', { timeout: 120_000 }, async () => {
+    const indices = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { maxLength: 4 })
+    const subset = fc.infiniteStream(fc.boolean())
+    const size = fc.integer({ min: 1, max: 3 })
+    const dims = fc.record({ a: size, b: size, c: size, d: size, e: size })
+    await fc.assert(
+      fc.asyncProperty(indices, indices, subset, dims, fc.nat(100), async (left, right, keep, bound, order) => {
+        fc.pre(left.length > 0 || right.length > 0)
+        const all = [...new Set([...left, ...right])]
+        const kept = all.filter(() => keep.next().value === true)
+        const output = [...kept.slice(order % (kept.length + 1)), ...kept.slice(0, order % (kept.length + 1))]
+        const shape = (term: readonly ('a' | 'b' | 'c' | 'd' | 'e')[]) => term.map((index) => bound[index])
+        await fused(`${left.join('')},${right.join('')}->${output.join('')}`, [shape(left), shape(right)])
+      }),
+      { numRuns: 150 },
+    )
+  })
+})
