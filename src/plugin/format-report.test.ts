@@ -19,7 +19,7 @@ const report: ModelReport = {
   },
   verification: { status: 'verified', maxAbsError: 1.25e-6, maxRelError: 0 },
 }
-const line = (change: Partial<ModelReport> = {}, cached = false) =>
+const line = (change: Partial<ModelReport> = {}, cached = false, query = 'fused') =>
   formatReport(
     {
       source: path.resolve('models/cls.onnx'),
@@ -33,7 +33,7 @@ const line = (change: Partial<ModelReport> = {}, cached = false) =>
       milliseconds: 412,
       cached,
     },
-    'fused',
+    query,
   )
 
 describe('formatReport', () => {
@@ -66,6 +66,10 @@ describe('formatReport', () => {
     ],
   ] satisfies [Partial<ModelReport>, string][])('says %j', (change, text) => {
     expect(line(change)).toContain(text)
+  })
+  it('does not speak of fusing what was imported as it is', () => {
+    const unchanged = { fusions: {}, nodes: { before: 4, after: 4 }, bytes: { before: 9, after: 9 } }
+    expect(line(unchanged, false, 'onnx')).toMatch(/^models\/cls\.onnx\?onnx: 4 nodes · 9 B · .* · as it is · 412 ms$/)
   })
   it('says when the model came from the cache', () => expect(line({}, true)).toMatch(/ · cached$/))
 })

@@ -7,7 +7,11 @@ import { displayPath } from './read-model.ts'
 /** One line about a compiled model: nodes, bytes, where they run, fusions, largest error, time. */
 export function formatReport({ source, report, milliseconds, cached }: CompiledModel, query: string): string {
   const name = `${displayPath(source).split(path.sep).join('/')}?${query}`
-  return `${name}: ${formatModelReport(report, cached ? 'cached' : formatDuration(milliseconds))}`
+  const time = cached ? 'cached' : formatDuration(milliseconds)
+  if (query !== 'onnx') return `${name}: ${formatModelReport(report, time)}`
+  const { nodes, bytes, placement } = report
+  const facts = [`${nodes.after} nodes`, formatBytes(bytes.after), formatPlacement(placement), 'as it is', time]
+  return `${name}: ${facts.join(' · ')}`
 }
 
 /** What was done to a model, on one line: nodes, bytes, where they run, fusions, largest error, time. */
