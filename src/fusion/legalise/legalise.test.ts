@@ -188,8 +188,15 @@ const cases = Object.entries(spellings).flatMap(([name, list]) =>
 const runs = ({ op: target, opset, type }: (typeof cases)[number]): boolean =>
   hasKernel('wasm', target, opset, type) !== false
 
-/** Where the runtime itself departs from the standard: it has no ε, so that equal numbers give NaN; its running sum of squares overflows for good. */
-const departs: ReadonlySet<string> = new Set(['lower-mean-variance-normalization', 'lower-lrn'])
+/**
+ * Where the runtime itself departs from the standard: it has no ε, so that equal numbers give NaN; its running sum of squares overflows for
+ * good. And where the squares of 10²⁰ are past float32, so that what is left depends on the order of the sums.
+ */
+const departs: ReadonlySet<string> = new Set([
+  'lower-mean-variance-normalization',
+  'lower-lrn',
+  'lower-group-normalization',
+])
 
 const sizes = { n: 2, m: 5, h: 3, w: 9 }
 
