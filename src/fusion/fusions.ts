@@ -33,7 +33,7 @@ import { transposeChain } from './canonical/transpose-chain.ts'
 import { transposeThroughElementwise } from './canonical/transpose-through-elementwise.ts'
 import { whereNot } from './canonical/where-not.ts'
 import type { Fusion } from './define-fusion.ts'
-import { lowerings } from './legalise/index.ts'
+import { lowerings, shapeArithmetic } from './legalise/index.ts'
 import { affineAfterLinear } from './linear/affine-after-linear.ts'
 import { affineBeforeLinear } from './linear/affine-before-linear.ts'
 import { convBatchNorm } from './linear/conv-batch-norm.ts'
@@ -117,6 +117,7 @@ export const fusions = (): readonly Fusion[] => [
   divByConstant,
   // After what recognises these operators, or folds them.
   ...lowerings,
+  ...shapeArithmetic,
   // Last: the others build convolutions anew.
   explicitAttributes,
 ]

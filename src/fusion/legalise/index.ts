@@ -1,18 +1,25 @@
 import type { Fusion } from '../define-fusion.ts'
+import { alwaysTrue } from './always-true.ts'
 import { lowerCelu } from './celu.ts'
+import { gatherInOrder } from './gather-in-order.ts'
 import { lowerGlobalLpPool } from './global-lp-pool.ts'
 import { lowerGroupNormalization } from './group-normalization.ts'
 import { lowerHardmax } from './hardmax.ts'
+import { inputShape } from './input-shape.ts'
 import { lowerLogSoftmax } from './log-softmax.ts'
 import { lowerOr, lowerXor } from './logical.ts'
 import { lowerLpPool } from './lp-pool.ts'
 import { lowerLrn } from './lrn.ts'
 import { lowerMean } from './mean.ts'
 import { lowerMeanVarianceNormalization } from './mean-variance-normalization.ts'
+import { notCondition } from './not-condition.ts'
+import { rangeInt32 } from './range-int32.ts'
 import { lowerRound } from './round.ts'
 import { lowerSelu } from './selu.ts'
+import { shapePart } from './shape-part.ts'
 import { lowerShrink } from './shrink.ts'
 import { lowerSign } from './sign.ts'
+import { lowerSize } from './size.ts'
 import { lowerSoftsign } from './softsign.ts'
 import { lowerSpaceToDepth } from './space-to-depth.ts'
 import { lowerSum } from './sum.ts'
@@ -37,4 +44,15 @@ export const lowerings: readonly Fusion[] = [
   lowerSpaceToDepth,
   lowerSum,
   lowerXor,
+]
+
+/** What takes the arithmetic of shapes and positions off the way of the data. */
+export const shapeArithmetic: readonly Fusion[] = [
+  lowerSize,
+  inputShape,
+  shapePart,
+  gatherInOrder,
+  alwaysTrue,
+  notCondition,
+  rangeInt32,
 ]

@@ -43,8 +43,8 @@ export interface Placement {
 export const bindingLimit = 128 * 1024 * 1024
 
 /**
- * Predicts where onnxruntime's partitioner puts each node of a model, and which copies it inserts. Follows its rules (GetCpuPreferredNodes,
- * MemcpyTransformer) on the kernels of the table; what the session's own optimiser does before is not foreseen, so that the prediction is
+ * Predicts where onnxruntime's partitioner puts each node of a model, and which copies it inserts. Follows its rules (MemcpyTransformer) on the
+ * kernels of the table; what the session's own optimiser does before is not foreseen, so that the prediction is
  * best for a model that leaves it nothing to do. `version` is that of onnxruntime-web. Pure.
  */
 export function placement(model: Model, version?: string): Placement {
@@ -53,15 +53,17 @@ export function placement(model: Model, version?: string): Placement {
   const onCpu = new Map<Node, string>()
   const gpu: Node[] = []
   const copies = { toGpu: 0, toCpu: 0 }
+  const added: NodeOnCpu[] = []
   const constants = constantValues(model.graph)
   for (const graph of graphsOf(model.graph)) {
     const nodes = [...graph.nodes].filter((node) => !node.outputs.some((output) => output && constants.has(output)))
-    const reasons = partition(graph, nodes, constants, context, table)
+    const reasons = partition(nodes, context, table)
     for (const node of nodes) {
       const reason = reasons.get(node)
       if (reason === undefined) gpu.push(node)
       else onCpu.set(node, reason)
     }
+    added.push(...permutedShapes(nodes, reasons))
     const inserted = copiesOf(graph, nodes, constants, reasons)
     copies.toGpu += inserted.toGpu
     copies.toCpu += inserted.toCpu
@@ -69,7 +71,7 @@ export function placement(model: Model, version?: string): Placement {
   const largest = largestBuffer(gpu, context)
   const open = openDimensions(model)
   const staticShapes = open.length === 0 && [...gpu, ...onCpu.keys()].every((node) => hasKnownSizes(node, context))
-  const cpu = Array.from(onCpu, ([node, reason]) => ({ node: String(node), op: node.target, reason }))
+  const cpu = Array.from(onCpu, ([node, reason]) => ({ node: String(node), op: node.target, reason })).concat(added)
   const whollyOnGpu = cpu.length === 0 && copies.toGpu + copies.toCpu === 0
   const controlFlow = gpu.concat([...onCpu.keys()]).find((node) => node.subgraphs.length > 0)
   const against = [
@@ -99,7 +101,6 @@ function* graphsOf(graph: Graph): Generator<Graph> {
 }
 
 const noKernel = (reason: string): string => (reason.startsWith('no ') ? `WebGPU has ${reason}` : reason)
-const preferred = 'onnxruntime keeps it on the CPU, where the shapes are that it works on'
 
 /** Values that do not change from run to run: the session computes them once, and drops the nodes that did. */
 function constantValues(graph: Graph): Set<Value> {
@@ -116,66 +117,59 @@ function constantValues(graph: Graph): Set<Value> {
   return constants
 }
 
-/** The nodes of one graph that end up on the CPU, with the reason. */
-function partition(
-  graph: Graph,
-  nodes: readonly Node[],
-  constants: ReadonlySet<Value>,
-  context: FusionContext,
-  table: KernelTable,
-): Map<Node, string> {
+/**
+ * The nodes of one graph that end up on the CPU, with the reason: those without a kernel. onnxruntime would also leave there what works on
+ * shapes alone (GetCpuPreferredNodes), but asks its provider a second time after having looked at the layout, which then claims them.
+ */
+function partition(nodes: readonly Node[], context: FusionContext, table: KernelTable): Map<Node, string> {
   const onCpu = new Map<Node, string>()
   for (const node of nodes) {
     const reason = whyNoKernel('webgpu', node, context, table)
     if (reason !== undefined) onCpu.set(node, noKernel(reason))
   }
-  // Changing the layout makes the session ask its provider again, which then claims what it has left to the CPU the first time.
-  const asksAgain = nodes.some((node) => changesLayout.has(node.target) && !onCpu.has(node))
-  if (!asksAgain) {
-    for (const node of cpuPreferred(graph, nodes, constants, onCpu, context)) onCpu.set(node, preferred)
-  }
   return onCpu
 }
 
-/** Initializers of up to so many elements do not count against the CPU. */
-const smallInitializer = 100
+/** What leaves the layout of an image as it finds it. */
+const elementwise: ReadonlySet<string> = new Set([
+  'Clip',
+  'Elu',
+  'Erf',
+  'Exp',
+  'HardSigmoid',
+  'HardSwish',
+  'LeakyRelu',
+  'Log',
+  'Neg',
+  'Relu',
+  'Sigmoid',
+  'Softplus',
+  'Sqrt',
+  'Tanh',
+])
 
-/** The nodes that work on nothing but what is on the CPU, starting from what Shape puts there. */
-function cpuPreferred(
-  graph: Graph,
-  nodes: readonly Node[],
-  constants: ReadonlySet<Value>,
-  withoutKernel: ReadonlyMap<Node, string>,
-  context: FusionContext,
-): Set<Node> {
-  const chosen = new Set<Node>()
-  const candidates = new Set<Node>()
-  const cpuValues = new Set<Value>()
-  const spread = (node: Node): void => {
-    for (const output of node.outputs) {
-      if (output === undefined) continue
-      cpuValues.add(output)
-      for (const user of output.users) if (user.graph === graph) candidates.add(user)
-    }
-  }
-  for (const node of nodes) if (!withoutKernel.has(node) && writesOnCpu(node)) spread(node)
-  const staysOnCpu = (node: Node): boolean =>
-    node.inputs.every((input, index) => {
-      if (input === undefined) return true
-      if (context.elementType(input) === 'float16') return false
-      if (constants.has(input)) return sizeOf(input, context) <= smallInitializer
-      if (input.isInput && input.graph === graph) return true
-      return cpuValues.has(input) && !readsOnCpu(node, index)
-    })
+/**
+ * Where the session changes the layout of images, it moves the Transposes that takes behind what follows: past a Shape it leaves a Gather, of
+ * int64 and so on the CPU, that puts the sizes back in their order. The same for the shape of a Transpose that was there.
+ */
+function permutedShapes(nodes: readonly Node[], onCpu: ReadonlyMap<Node, string>): NodeOnCpu[] {
+  const permuted = new Set<Value>()
+  const added: NodeOnCpu[] = []
   for (const node of nodes) {
-    if (!candidates.has(node)) continue
-    if (withoutKernel.has(node)) spread(node)
-    else if (staysOnCpu(node)) {
-      chosen.add(node)
-      spread(node)
+    const [x] = node.inputs
+    const [y] = node.outputs
+    if (onCpu.has(node) || y === undefined || x === undefined) continue
+    if (changesLayout.has(node.target) || node.is('Transpose')) permuted.add(y)
+    else if (elementwise.has(node.target) && permuted.has(x)) permuted.add(y)
+    else if (node.is('Shape') && permuted.has(x)) {
+      added.push({
+        node: String(node),
+        op: 'Gather',
+        reason: 'onnxruntime adds it, to put the sizes of a transposed tensor in order',
+      })
     }
   }
-  return chosen
+  return added
 }
 
 /** The copies that the session inserts into one graph: one for each value and direction. */
@@ -209,9 +203,6 @@ function copiesOf(
     [...fromOutside].filter(both).length
   return { toGpu, toCpu: [...gpuOutputs].filter((value) => cpuInputs.has(value)).length }
 }
-
-const sizeOf = (value: Value, context: FusionContext): number =>
-  (context.shape(value) ?? [Number.POSITIVE_INFINITY]).reduce<number>((size, dim) => size * Number(dim), 1)
 
 function bytesOf(value: Value, context: FusionContext): number | undefined {
   const type = context.elementType(value)
