@@ -8,6 +8,7 @@ import type { Fusion } from './define-fusion.ts'
 import { lintResult, type NearMiss, removeUnusedInitializers, runFusions, type Step } from './driver.ts'
 import { FusionError } from './errors.ts'
 import { fusions } from './fusions.ts'
+import { guards } from './guards/index.ts'
 import { lowerOpset } from './opset/lower-opset.ts'
 import { raiseOpset } from './opset/raise-opset.ts'
 import type { Target } from './target.ts'
@@ -58,6 +59,7 @@ export const fusionNames: readonly string[] = [
   raising,
   lowering,
   ...fusions().map(({ name }) => name),
+  ...guards.map(({ name }) => name),
   unusedInitializer,
   duplicateInitializer,
 ]
@@ -98,12 +100,18 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
   }
   moveOpset(raising, (raised) => raiseOpset(raised, 17, inferredContext(raised)))
   if (options.target !== 'onnx') moveOpset(lowering, lowerOpset)
-  const { steps, nearMisses } = runFusions(
-    copy,
-    [...fusions(), ...more].filter(({ name }) => wanted(name)),
-    inferredContext(copy, options.target, options.evaluate),
-    maxRewrites,
-  )
+  const context = inferredContext(copy, options.target, options.evaluate)
+  const apply = (list: readonly Fusion[], most: number | undefined) =>
+    runFusions(
+      copy,
+      list.filter(({ name }) => wanted(name)),
+      context,
+      most,
+    )
+  const fused = apply([...fusions(), ...more], maxRewrites)
+  const guarded = apply(guards, maxRewrites === undefined ? undefined : maxRewrites - fused.steps.length)
+  const steps = [...fused.steps, ...guarded.steps]
+  const nearMisses = [...fused.nearMisses, ...guarded.nearMisses]
   for (const { fusion } of steps) count(fusion, 1)
   if (wanted(unusedInitializer)) count(unusedInitializer, removeUnusedInitializers(copy))
   if (wanted(duplicateInitializer)) count(duplicateInitializer, mergeDuplicateInitializers(copy))

@@ -2,7 +2,7 @@ import * as ort from 'onnxruntime-web'
 import { expect } from 'vitest'
 import { type ElementType, elementCount, elementTypes, Tensor } from '../../src/graph/index.ts'
 
-/** What the tests run models on: onnxruntime-web's wasm provider in Node, with its own optimiser off. */
+/** What the tests run models on: onnxruntime-web's wasm provider in Node, with its own optimiser off unless told otherwise. */
 ort.env.wasm.numThreads = 1
 ort.env.logLevel = 'fatal'
 
