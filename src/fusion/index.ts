@@ -11,6 +11,12 @@ export {
 export type { NearMiss, Step } from './driver.ts'
 export { FusionError, type FusionErrorCode } from './errors.ts'
 export { type FuseOptions, type FusionReport, fuse, fusionNames } from './fuse.ts'
+export {
+  type BatchNormStatistics,
+  type FusedWeights,
+  fuseBatchNormWeights,
+  type WeightLayout,
+} from './linear/fuse-batch-norm-weights.ts'
 export { matchPattern } from './match-pattern.ts'
 export {
   any,

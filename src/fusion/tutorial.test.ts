@@ -20,8 +20,7 @@ import {
   type Value,
 } from '../graph/index.ts'
 import { fuse } from './fuse.ts'
-import { batchNormAffine } from './linear/channel-affine.ts'
-import { affineBias, scaleAxis } from './linear/linear-weights.ts'
+import { fuseBatchNormWeights } from './linear/fuse-batch-norm-weights.ts'
 
 /** What the tutorial fuses; the rest of the project may do more. */
 const only = ['conv-batch-norm']
@@ -123,15 +122,12 @@ describe('the tutorial', () => {
       .map((value) => value?.constant)
     const [γ, β, μ, σ2] = parameters
     if (!W || !γ || !β || !μ || !σ2) throw new Error('the model has constants')
-    const affine = batchNormAffine(findNode(model, '/bn1/BatchNormalization'), γ, β, μ, σ2)
-    if (typeof affine === 'string') throw new Error(affine)
+    const fused = fuseBatchNormWeights(W, b, { scale: γ, bias: β, mean: μ, variance: σ2 })
     const [gamma = 0, beta = 0, mean = 0, variance = 0] = parameters.map((tensor) => tensor?.scalar)
     const s = gamma / Math.sqrt(variance + 1e-5)
-    const [fusedW, fusedB] = [scaleAxis(W, 0, affine.scale), affineBias(W, b, affine)]
-    if (typeof fusedW === 'string' || typeof fusedB === 'string') throw new Error('these weights fuse')
-    expect(fusedW.scalar).toBe(Math.fround((W.scalar ?? 0) * s))
-    expect(fusedB.scalar).toBeCloseTo(((b?.scalar ?? 0) - mean) * s + beta, 6)
-    expect(fusedW.dims).toEqual([1, 1, 1, 1])
+    expect(fused.weight.scalar).toBe(Math.fround((W.scalar ?? 0) * s))
+    expect(fused.bias.scalar).toBeCloseTo(((b?.scalar ?? 0) - mean) * s + beta, 6)
+    expect(fused.weight.dims).toEqual([1, 1, 1, 1])
   })
 
   it('leaves three convolutions and no batch norm, and the same outputs', async () => {

@@ -1,6 +1,6 @@
 import { Tensor } from '../../graph/index.ts'
 import { defineFusion } from '../define-fusion.ts'
-import { batchNormAffine, whyNotInference } from '../linear/channel-affine.ts'
+import { batchNormAffine, epsilonOf, whyNotInference } from '../linear/channel-affine.ts'
 
 /**
  * BatchNorm(… MatMul …) through Transposes and Reshapes: onnxruntime folds the norm into the weight as if the channels were its columns
@@ -21,7 +21,7 @@ export const guardMatmulBatchNorm = defineFusion({
     if (reason !== undefined) return reason
     if (gamma === undefined || beta === undefined || mean === undefined || variance === undefined) return undefined
     if (rank === undefined) return `the rank of "${x}" is not known`
-    const affine = batchNormAffine(root, gamma, beta, mean, variance)
+    const affine = batchNormAffine(epsilonOf(root), gamma, beta, mean, variance)
     if (typeof affine === 'string') return affine
     const type = context.elementType(x) ?? gamma.elementType
     const dims = [gamma.size, ...Array.from({ length: Math.max(rank - 2, 0) }, () => 1)]

@@ -23,7 +23,7 @@ import {
   type Value,
 } from '../../graph/index.ts'
 import { fuse } from '../fuse.ts'
-import { batchNormAffine } from './channel-affine.ts'
+import { batchNormAffine, epsilonOf } from './channel-affine.ts'
 
 const random = new Random(7)
 const floats = (...numbers: number[]): Tensor => Tensor.fromNumbers('float32', [numbers.length], numbers)
@@ -578,12 +578,12 @@ describe('batchNormAffine', () => {
     )
 
   it('is γ·(x − μ)/√(σ² + ε) + β as a scale and a shift', () => {
-    const affine = batchNormAffine(norm(1), floats(2, -3), floats(5, 0), floats(7, 1), floats(3, 8))
+    const affine = batchNormAffine(epsilonOf(norm(1)), floats(2, -3), floats(5, 0), floats(7, 1), floats(3, 8))
     expect(affine).toEqual({ scale: Float64Array.of(1, -1), shift: Float64Array.of(-2, 1) })
   })
 
   it('takes ε = 1e-5 where none is written', () => {
-    const affine = batchNormAffine(norm(), floats(1), floats(0), floats(0), floats(0))
+    const affine = batchNormAffine(epsilonOf(norm()), floats(1), floats(0), floats(0), floats(0))
     if (typeof affine === 'string') throw new Error(affine)
     expect(affine.scale[0]).toBeCloseTo(1 / Math.sqrt(1e-5), 4)
   })

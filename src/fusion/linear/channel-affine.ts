@@ -18,9 +18,18 @@ export function batchNormOf(input: NodePattern): {
     pattern: node('BatchNormalization', [input, gamma, beta, mean, variance]),
     affine: (match) =>
       whyNotInference(match.root) ??
-      batchNormAffine(match.root, match.tensor(gamma), match.tensor(beta), match.tensor(mean), match.tensor(variance)),
+      batchNormAffine(
+        epsilonOf(match.root),
+        match.tensor(gamma),
+        match.tensor(beta),
+        match.tensor(mean),
+        match.tensor(variance),
+      ),
   }
 }
+
+/** Its ε, inside the root. */
+export const epsilonOf = (batchNorm: Node): number => batchNorm.float('epsilon', 1e-5)
 
 /**
  * Why a BatchNormalization does more than scale and shift; undefined when it does not. Training mode has been spelled in three ways:
@@ -43,7 +52,7 @@ export function whyNotInference(batchNorm: Node): string | undefined {
  * Gives the reason when there is none: statistics that are not finite, a variance not above −ε, vectors of different lengths.
  */
 export function batchNormAffine(
-  batchNorm: Node,
+  epsilon: number,
   gamma: Tensor,
   beta: Tensor,
   mean: Tensor,
@@ -54,7 +63,6 @@ export function batchNormAffine(
     return `its parameters have dims ${vectors.map(({ dims }) => `[${dims}]`).join(', ')}`
   }
   const [γ, β, μ, σ2] = [gamma.toNumbers(), beta.toNumbers(), mean.toNumbers(), variance.toNumbers()]
-  const epsilon = batchNorm.float('epsilon', 1e-5)
   const scale = γ.map((value, c) => value / Math.sqrt((σ2[c] as number) + epsilon))
   const shift = β.map((value, c) => value - (μ[c] as number) * (scale[c] as number))
   // An infinite variance alone would give a finite map: 0·x + β.

@@ -1,7 +1,7 @@
 import { defineFusion } from '../define-fusion.ts'
 import { any, constant, node, optional } from '../pattern.ts'
 import { batchNormOf } from './channel-affine.ts'
-import { affineBias, scaleAxis } from './linear-weights.ts'
+import { affineWeights } from './fuse-batch-norm-weights.ts'
 
 const x = any()
 const weight = constant()
@@ -21,11 +21,11 @@ export const convBatchNorm = defineFusion({
   replace(match, graph) {
     const affine = batchNorm.affine(match)
     if (typeof affine === 'string') return affine
-    const W = scaleAxis(match.tensor(weight), 0, affine.scale)
-    if (typeof W === 'string') return W
-    const b = affineBias(W, match.optionalTensor(bias), affine)
-    if (typeof b === 'string') return b
+    const fused = affineWeights(match.tensor(weight), match.optionalTensor(bias), affine, { operator: 'Conv' })
+    if (typeof fused === 'string') return fused
     const original = match.node(conv)
-    return graph.op('Conv', [match.value(x), W, b], original.attributes.values(), { like: original })
+    return graph.op('Conv', [match.value(x), fused.weight, fused.bias], original.attributes.values(), {
+      like: original,
+    })
   },
 })

@@ -1,7 +1,7 @@
 import { defineFusion } from '../define-fusion.ts'
 import { any, constant, node, optional } from '../pattern.ts'
 import { batchNormOf } from './channel-affine.ts'
-import { affineBias, scaleGroupedOutputs } from './linear-weights.ts'
+import { affineWeights } from './fuse-batch-norm-weights.ts'
 
 const x = any()
 const weight = constant()
@@ -22,10 +22,11 @@ export const convTransposeBatchNorm = defineFusion({
     const affine = batchNorm.affine(match)
     if (typeof affine === 'string') return affine
     const original = match.node(convTranspose)
-    const W = scaleGroupedOutputs(match.tensor(weight), original.int('group', 1), affine.scale)
-    if (typeof W === 'string') return W
-    const b = affineBias(W, match.optionalTensor(bias), affine)
-    if (typeof b === 'string') return b
-    return graph.op('ConvTranspose', [match.value(x), W, b], original.attributes.values(), { like: original })
+    const layout = { operator: 'ConvTranspose', group: original.int('group', 1) } as const
+    const fused = affineWeights(match.tensor(weight), match.optionalTensor(bias), affine, layout)
+    if (typeof fused === 'string') return fused
+    return graph.op('ConvTranspose', [match.value(x), fused.weight, fused.bias], original.attributes.values(), {
+      like: original,
+    })
   },
 })

@@ -1,6 +1,6 @@
 import type { Node, Tensor, Value } from '../../graph/index.ts'
 import { whyNotConstant } from '../pattern.ts'
-import { batchNormAffine, type ChannelAffine, whyNotInference } from './channel-affine.ts'
+import { batchNormAffine, type ChannelAffine, epsilonOf, whyNotInference } from './channel-affine.ts'
 
 /** The operators that scale or shift by a constant (Neg by −1; a Sum of two is an Add). */
 export const affineOperators: readonly string[] = ['Mul', 'Div', 'Add', 'Sum', 'Sub', 'Neg', 'BatchNormalization']
@@ -75,7 +75,7 @@ function batchNormalization(node: Node): ElementwiseAffine | string | undefined 
     data,
     affine(_spread, channels) {
       if (gamma.size !== channels) return `${gamma.size} channels do not fit ${channels}`
-      return batchNormAffine(node, gamma, beta, mean, variance)
+      return batchNormAffine(epsilonOf(node), gamma, beta, mean, variance)
     },
   }
 }

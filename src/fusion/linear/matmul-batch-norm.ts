@@ -1,7 +1,7 @@
 import { defineFusion } from '../define-fusion.ts'
 import { any, constant, node } from '../pattern.ts'
 import { batchNormOf } from './channel-affine.ts'
-import { affineBias, scaleAxis } from './linear-weights.ts'
+import { affineWeights } from './fuse-batch-norm-weights.ts'
 
 const a = any()
 const weight = constant()
@@ -26,10 +26,8 @@ export const matmulBatchNorm = defineFusion({
       .find((found) => found !== undefined)
     if (rank !== 2) return `the rank of "${match.value(a)}" is ${rank ?? 'unknown'}, not 2`
     if (match.tensor(weight).dims.length !== 2) return `"${match.value(weight)}" is not a matrix`
-    const B = scaleAxis(match.tensor(weight), 1, affine.scale)
-    if (typeof B === 'string') return B
-    const C = affineBias(B, undefined, affine)
-    if (typeof C === 'string') return C
-    return graph.op('Gemm', [match.value(a), B, C], {}, { like: original })
+    const fused = affineWeights(match.tensor(weight), undefined, affine, { operator: 'MatMul' })
+    if (typeof fused === 'string') return fused
+    return graph.op('Gemm', [match.value(a), fused.weight, fused.bias], {}, { like: original })
   },
 })
