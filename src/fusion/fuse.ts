@@ -5,10 +5,18 @@ import { mergeDuplicateInitializers } from './canonical/duplicate-initializer.ts
 import { explicitAttributes } from './canonical/explicit-attributes.ts'
 import { type Evaluate, inferredContext } from './context.ts'
 import type { Fusion } from './define-fusion.ts'
-import { lintResult, type NearMiss, removeUnusedInitializers, runFusions, type Step } from './driver.ts'
+import {
+  type DriverResult,
+  lintResult,
+  type NearMiss,
+  removeUnusedInitializers,
+  runFusions,
+  type Step,
+} from './driver.ts'
 import { FusionError } from './errors.ts'
 import { fusions } from './fusions.ts'
 import { guards } from './guards/index.ts'
+import { shapeArithmetic } from './legalise/index.ts'
 import { lowerOpset } from './opset/lower-opset.ts'
 import { raiseOpset } from './opset/raise-opset.ts'
 import type { Target } from './target.ts'
@@ -59,6 +67,7 @@ export const fusionNames: readonly string[] = [
   raising,
   lowering,
   ...fusions().map(({ name }) => name),
+  ...shapeArithmetic.map(({ name }) => name),
   ...guards.map(({ name }) => name),
   unusedInitializer,
   duplicateInitializer,
@@ -101,17 +110,21 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
   moveOpset(raising, (raised) => raiseOpset(raised, 17, inferredContext(raised)))
   if (options.target !== 'onnx') moveOpset(lowering, lowerOpset)
   const context = inferredContext(copy, options.target, options.evaluate)
-  const apply = (list: readonly Fusion[], most: number | undefined) =>
-    runFusions(
-      copy,
-      list.filter(({ name }) => wanted(name)),
-      context,
-      most,
-    )
-  const fused = apply([...fusions(), ...more], maxRewrites)
-  const guarded = apply(guards, maxRewrites === undefined ? undefined : maxRewrites - fused.steps.length)
-  const steps = [...fused.steps, ...guarded.steps]
-  const nearMisses = [...fused.nearMisses, ...guarded.nearMisses]
+  const steps: Step[] = []
+  const apply = (list: readonly Fusion[]): DriverResult => {
+    const most = maxRewrites === undefined ? undefined : maxRewrites - steps.length
+    const chosen = list.filter(({ name }) => wanted(name))
+    const result = runFusions(copy, chosen, context, most)
+    steps.push(...result.steps)
+    return result
+  }
+  const main = [...fusions(), ...more]
+  let fusedMisses = apply(main).nearMisses
+  // Reading sizes from elsewhere hides what some patterns look for, so it waits for them; and leaves things for the others to tidy up.
+  const arithmetic = apply(shapeArithmetic)
+  if (arithmetic.steps.length > 0) fusedMisses = apply(main).nearMisses
+  const guarded = apply(guards)
+  const nearMisses = [...fusedMisses, ...arithmetic.nearMisses, ...guarded.nearMisses]
   for (const { fusion } of steps) count(fusion, 1)
   if (wanted(unusedInitializer)) count(unusedInitializer, removeUnusedInitializers(copy))
   if (wanted(duplicateInitializer)) count(duplicateInitializer, mergeDuplicateInitializers(copy))

@@ -33,7 +33,7 @@ import { transposeChain } from './canonical/transpose-chain.ts'
 import { transposeThroughElementwise } from './canonical/transpose-through-elementwise.ts'
 import { whereNot } from './canonical/where-not.ts'
 import type { Fusion } from './define-fusion.ts'
-import { lowerings, shapeArithmetic } from './legalise/index.ts'
+import { lowerings } from './legalise/index.ts'
 import { affineAfterLinear } from './linear/affine-after-linear.ts'
 import { affineBeforeLinear } from './linear/affine-before-linear.ts'
 import { convBatchNorm } from './linear/conv-batch-norm.ts'
@@ -54,7 +54,7 @@ import { parallelConvConcat } from './linear/parallel-conv-concat.ts'
 import { parallelConvSum } from './linear/parallel-conv-sum.ts'
 import { sharedInputMatMul } from './linear/shared-input-matmul.ts'
 
-/** Every fusion of the project, in the order in which they are tried on a node. */
+/** The fusions of the first phase, in the order in which they are tried on a node. */
 export const fusions = (): readonly Fusion[] => [
   // First: what nobody uses need not be looked at by the others.
   deadNode,
@@ -117,7 +117,6 @@ export const fusions = (): readonly Fusion[] => [
   divByConstant,
   // After what recognises these operators, or folds them.
   ...lowerings,
-  ...shapeArithmetic,
   // Last: the others build convolutions anew.
   explicitAttributes,
 ]
