@@ -36,12 +36,11 @@ describe.each(Object.entries(families))('%s', (_family, traps) => {
     const result = concatenate(encode(fused).chunks)
     const expected = await runModel(bytes, feeds)
     expectSameResults(expected, await runModel(result, feeds), 1e-5, 'without the runtime’s optimiser')
-    // With the runtime's own optimiser, which is wrong on some of these.
+    // With the runtime's own optimiser, which makes some of the originals wrong.
     const optimised = runModel(result, feeds, 'all').then((actual) =>
       expectSameResults(expected, actual, 1e-5, 'with the runtime’s optimiser'),
     )
-    if (trap.wrongWithAll) await expect(optimised).rejects.toThrow()
-    else await optimised
+    await optimised
   })
 })
 

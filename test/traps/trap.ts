@@ -10,8 +10,6 @@ export interface Trap {
   /** Operators of the fused graph, in any order. Left out where only the results count. */
   readonly left?: readonly string[]
   readonly feeds?: Tensors
-  /** The runtime's own optimiser makes the original wrong, and the fused model still: to be worked round. */
-  readonly wrongWithAll?: true
 }
 
 /** Numbers in which the special ones are, for inputs of eight. */
