@@ -80,7 +80,13 @@ async function run(
   const source = await timed('decode', () => readModel(input))
   if (!replace) await refuseToOverwrite(source, output)
   onStage('fusing')
-  const { model: fused, report } = await timed('fuse', () => fuse(source.model, fuseOptions))
+  // Pinned here and not by `fuse`: what the fused model is compared with has the same sizes.
+  const { dimensions = {}, ...rest } = fuseOptions
+  const { original, fused, report } = await timed('fuse', () => {
+    const original = pinDimensions(source.model, dimensions)
+    const { model, report } = fuse(original, rest)
+    return { original, fused: model, report }
+  })
   result.nodes = report.nodes
   result.fusions = report.fusions
   result.nearMisses = report.nearMisses
@@ -99,9 +105,7 @@ async function run(
       const externalData = await Promise.all(
         source.externalFiles.map(async ({ location, file }) => ({ path: location, data: await readFile(file) })),
       )
-      // The original under the same sizes, so that both are fed the same.
-      const original = pinDimensions(source.model, fuseOptions.dimensions ?? {})
-      const request = { original, fused, report, fuseOptions, externalData, file: input }
+      const request = { original, fused, report, fuseOptions: rest, externalData, file: input }
       return verifyFusion(request)
     })
     const { milliseconds: _, ...outcome } = verification

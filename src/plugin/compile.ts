@@ -136,10 +136,10 @@ async function build(
   started: number,
 ): Promise<{ files: StoredFile[]; facts: StoredFacts }> {
   const { fused, only, skip, target, dimensions } = settings
-  // The original under the same sizes, so that both are fed the same.
+  // Pinned here and not by `fuse`: what the fused model is compared with has the same sizes.
   const original = pinDimensions(source.model, dimensions)
-  const fuseOptions = { target, dimensions, evaluate, ...(only && { only }), ...(skip && { skip }) }
-  const { model, report } = fuse(source.model, fused ? fuseOptions : { only: [] })
+  const fuseOptions = { target, evaluate, ...(only && { only }), ...(skip && { skip }) }
+  const { model, report } = fuse(original, fused ? fuseOptions : { only: [] })
   const stored = await store(source, model, folder)
   const untilVerification = performance.now() - started
   // Models wait for one another here: the time of the others is not this one's.
