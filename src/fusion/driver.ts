@@ -52,9 +52,9 @@ export function runFusions(
   const misses = new Map<Node, Map<string, string>>()
   for (let node = worklist.take(); node !== undefined && steps.length < maxRewrites; node = worklist.take()) {
     misses.delete(node)
-    const rules = byRoot.get(node.target)
-    for (const fusion of rules === undefined ? everywhere : rules) {
-      const step = { fusion: fusion.name, node: node.toString() }
+    // Named before it is rewritten: a nameless node is called after its output, which gives its own name up.
+    const label = node.toString()
+    for (const fusion of byRoot.get(node.target) ?? everywhere) {
       const outcome = attempt(fusion, node, context, worklist)
       if (outcome === undefined) continue
       if (outcome instanceof Refusal) {
@@ -62,12 +62,12 @@ export function runFusions(
         misses.set(node, reasons.set(fusion.name, outcome.reason))
         continue
       }
-      steps.push(step)
+      steps.push({ fusion: fusion.name, node: label })
       if (steps.length > tooMany) {
         throw new FusionError(
           'endless',
           fusion.name,
-          `The fusions do not come to an end: after ${steps.length} rewrites, ${fusion.name} rewrote ${step.node} again.`,
+          `The fusions do not come to an end: after ${steps.length} rewrites, ${fusion.name} rewrote ${label} again.`,
         )
       }
       if (!node.erased) worklist.add(node)

@@ -1,4 +1,5 @@
 /** What rewrites a graph. Pure: knows only graph/, works in Node and in a browser. */
+export { randomOperators } from './canonical/random-operators.ts'
 export { type Dim, type Evaluate, type FusionContext, sameDim } from './context.ts'
 export {
   defineFusion,

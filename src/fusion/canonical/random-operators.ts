@@ -1,7 +1,7 @@
 import type { Node } from '../../graph/index.ts'
 
 /** Operators of the ONNX standard that give something else each time: two of them are never the same, and none is constant. */
-const randomOperators: ReadonlySet<string> = new Set([
+export const randomOperators: ReadonlySet<string> = new Set([
   'Bernoulli',
   'Multinomial',
   'RandomNormal',

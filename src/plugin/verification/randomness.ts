@@ -1,8 +1,5 @@
+import { randomOperators } from '../../fusion/index.ts'
 import type { Model, Node } from '../../graph/index.ts'
-
-const randomOperators = new Set(
-  `RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial`.split(' '),
-)
 
 /** The operator that makes a model's outputs differ from run to run; undefined when there is none. */
 export function randomOperator(model: Model): string | undefined {

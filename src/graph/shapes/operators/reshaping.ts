@@ -222,36 +222,25 @@ const tile: Operator = (call) => {
   }
 }
 
-/** [N, C, H, W] with blocks of channels laid out in space. */
-const depthToSpace: Operator = (call) => {
-  const elementType = call.elementType(0)
-  const block = call.node.int('blocksize', 1)
-  const shape = call.shape(0)
-  const [batch = unknownDim(), channels = unknownDim(), ...spatial] = shape ?? unknownDims(4)
-  return {
-    elementType,
-    shape: shape && [
-      batch,
-      floorDivide(channels, block ** spatial.length),
-      ...spatial.map((dim) => multiply(dim, block)),
-    ],
+/** [N, C, H, W] with blocks of channels laid out in space, or the other way about: one factor for the channels, one for each axis of space. */
+const rearrangeBlocks =
+  (channelsOf: (channels: Dim, blockSize: number) => Dim, spaceOf: (dim: Dim, block: number) => Dim): Operator =>
+  (call) => {
+    const block = call.node.int('blocksize', 1)
+    const shape = call.shape(0)
+    const [batch = unknownDim(), channels = unknownDim(), ...spatial] = shape ?? unknownDims(4)
+    return {
+      elementType: call.elementType(0),
+      shape: shape && [
+        batch,
+        channelsOf(channels, block ** spatial.length),
+        ...spatial.map((dim) => spaceOf(dim, block)),
+      ],
+    }
   }
-}
 
-const spaceToDepth: Operator = (call) => {
-  const elementType = call.elementType(0)
-  const block = call.node.int('blocksize', 1)
-  const shape = call.shape(0)
-  const [batch = unknownDim(), channels = unknownDim(), ...spatial] = shape ?? unknownDims(4)
-  return {
-    elementType,
-    shape: shape && [
-      batch,
-      multiply(channels, block ** spatial.length),
-      ...spatial.map((dim) => floorDivide(dim, block)),
-    ],
-  }
-}
+const depthToSpace = rearrangeBlocks(floorDivide, multiply)
+const spaceToDepth = rearrangeBlocks(multiply, floorDivide)
 
 /** Each axis grows by its two pads, which may be negative. */
 const pad: Operator = (call) => {
