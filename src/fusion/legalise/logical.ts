@@ -8,7 +8,7 @@ export const lowerOr = defineLowering({
   form: ['Not', 'And'],
   lower(root, graph) {
     const [a, b] = root.inputs
-    if (a === undefined || b === undefined || root.opset < 7) return undefined
+    if (a === undefined || b === undefined) return undefined
     return either(graph, graph.op('Not', [a]), graph.op('Not', [b]), root)
   },
 })
@@ -20,7 +20,7 @@ export const lowerXor = defineLowering({
   form: ['Not', 'And'],
   lower(root, graph) {
     const [a, b] = root.inputs
-    if (a === undefined || b === undefined || root.opset < 7) return undefined
+    if (a === undefined || b === undefined) return undefined
     const onlyA = graph.op('And', [a, graph.op('Not', [b])])
     const onlyB = graph.op('And', [graph.op('Not', [a]), b])
     return either(graph, graph.op('Not', [onlyA]), graph.op('Not', [onlyB]), root)

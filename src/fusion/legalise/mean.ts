@@ -8,7 +8,6 @@ export const lowerMean = defineLowering({
   op: 'Mean',
   form: ['Add', 'Mul'],
   lower(root, graph, context) {
-    if (root.opset < 7) return 'Add broadcasts by attributes before opset 7'
     const sum = addAll(root.inputs, (a, b) => graph.op('Add', [a, b]))
     if (sum === undefined) return undefined
     const number = numberLike(sum, context)

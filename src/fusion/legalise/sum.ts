@@ -7,7 +7,6 @@ export const lowerSum = defineLowering({
   op: 'Sum',
   form: ['Add'],
   lower(root, graph) {
-    if (root.opset < 7) return 'Add broadcasts by attributes before opset 7'
     return addAll(root.inputs, (a, b, last) => graph.op('Add', [a, b], {}, last ? { like: root } : {}))
   },
 })

@@ -1,0 +1,162 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { hasKernel } from '../../src/fusion/kernels/kernels.ts'
+import { placement } from '../../src/fusion/placement/index.ts'
+import {
+  buildModel,
+  type ElementType,
+  elementCount,
+  type GraphBuilder,
+  type Model,
+  Tensor,
+} from '../../src/graph/index.ts'
+import { fuseAndCompare, randomFeeds } from './fuse-and-compare.ts'
+import type { Formula } from './fuse-function.ts'
+import { Random, type Tensors } from './run-model.ts'
+
+/** A model y = f(x) with an operator to be lowered. */
+export interface Spelling {
+  build: Formula
+  /** Of x. Default: [2, 4, 6, 6]. */
+  shape?: readonly (number | string)[]
+  /** Default: 17. */
+  opset?: number
+  /** Of x, and of the numbers that the formula has as constants. Default: float32 and float16. */
+  types?: readonly ElementType[]
+  /** Further inputs: whatever the formula adds, normal numbers unless given. */
+  feeds?: Tensors
+}
+
+export interface LoweringTests {
+  /** The operator that goes. */
+  op: string
+  /** At least three: opsets, attributes, element types. */
+  spellings: Readonly<Record<string, Formula | Spelling>>
+  /** What has no lowered form, with the reason that is given. */
+  leftAlone?: Readonly<Record<string, readonly [RegExp, Formula | Spelling]>>
+  /** Further spellings, drawn: attributes and shapes. */
+  drawn?: fc.Arbitrary<Spelling>
+  /** What the elements of x are drawn from in the property test; false where the runtime itself departs from the standard. */
+  numbers?: fc.Arbitrary<number> | false
+  /** Whether it holds for NaN and infinities as well. */
+  special?: boolean
+}
+
+/** y = op(x). */
+export const unary =
+  (op: string, attributes: Record<string, number | string | readonly number[]> = {}): Formula =>
+  (g, x) =>
+    g.op(op, [x], attributes)
+
+/** Sizes of the names that the spellings use. */
+const dimensions = { n: 2, m: 5, h: 3, w: 9, c: 4, even: 4 }
+
+const pool = [0, -0, 0.5, -0.5, 1.5, -1.5, 2.5, 0.49999997, -0.49999997, 1e-40, -3.25, 8388609, 1e20, -1e20]
+/** Numbers at which functions of floats have their edges, and some between. */
+export const hostileNumbers = fc.oneof(fc.constantFrom(...pool), fc.float({ noNaN: true, min: -8, max: 8 }))
+
+/**
+ * Holds a lowering to its promises: it fires on every spelling, what it leaves has a WebGPU kernel throughout, computes the same on
+ * wasm, in float16 as well where wasm has the operator, and nothing happens for `target: 'onnx'`.
+ */
+export function testLowering(name: string, tests: LoweringTests): void {
+  const { op, leftAlone = {}, drawn, numbers = hostileNumbers, special = false } = tests
+  const spellings = Object.entries(tests.spellings).map(([label, spelling]) => ({ label, ...asSpelling(spelling) }))
+  const cases = spellings.flatMap((spelling) =>
+    (spelling.types ?? ['float32', 'float16'])
+      .filter((type) => hasKernel('wasm', op, spelling.opset, type) !== false)
+      .map((type) => ({ ...spelling, type })),
+  )
+  const inFloat32 = cases.filter(({ type }) => type === 'float32')
+
+  const lowered = async (
+    spelling: ReturnType<typeof asSpelling>,
+    type: ElementType,
+    feeds?: Tensors,
+  ): Promise<void> => {
+    const model = modelOf(spelling, type)
+    const tolerance = type === 'float16' ? 4e-3 : 1e-5
+    const given = { ...randomFeeds(model, new Random(1), dimensions), ...spelling.feeds, ...feeds }
+    const { model: fused, ops, report } = await fuseAndCompare(model, { only: [name], feeds: given, tolerance })
+    expect(report.fusions).toEqual({ [name]: expect.any(Number) })
+    expect(ops).not.toContain(op)
+    expect(placement(fused).cpu).toEqual([])
+  }
+
+  describe(name, () => {
+    it.each(cases)(`lowers ${op}: $label, $type`, async ({ type, ...spelling }) => {
+      await lowered(spelling, type)
+      const { report } = await fuseAndCompare(modelOf(spelling, type), { only: [name], dimensions, target: 'onnx' })
+      expect(report.fusions).toEqual({})
+    })
+
+    if (numbers !== false) {
+      it.each(inFloat32)('holds for numbers as they come: $label', async ({ type, ...spelling }) => {
+        const list = fc.array(numbers, { minLength: 16, maxLength: 16 })
+        await fc.assert(
+          fc.asyncProperty(list, async (elements) => {
+            await lowered(spelling, type, { x: filledWith(spelling.shape, type, elements) })
+          }),
+          { numRuns: 4 },
+        )
+      })
+    }
+
+    if (special) {
+      it.each(inFloat32)('holds for NaN and infinities: $label', async ({ type, ...spelling }) => {
+        const elements = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1]
+        await lowered(spelling, type, { x: filledWith(spelling.shape, type, elements) })
+      })
+    }
+
+    if (drawn !== undefined) {
+      it('holds for attributes and shapes as they come', async () => {
+        await fc.assert(
+          fc.asyncProperty(drawn, async (spelling) => {
+            for (const type of spelling.types ?? ['float32']) await lowered(asSpelling(spelling), type)
+          }),
+          { numRuns: 12 },
+        )
+      })
+    }
+
+    it.each(Object.entries(leftAlone))('leaves alone %s', async (_label, [reason, given]) => {
+      const spelling = asSpelling(given)
+      const built = modelOf(spelling, spelling.types?.[0] ?? 'float32')
+      const feeds = { ...randomFeeds(built, new Random(1), dimensions), ...spelling.feeds }
+      const { report } = await fuseAndCompare(built, { only: [name], feeds })
+      expect(report.fusions).toEqual({})
+      expect(report.nearMisses).toEqual([
+        { fusion: name, node: expect.any(String), reason: expect.stringMatching(reason) },
+      ])
+    })
+  })
+}
+
+const asSpelling = (given: Formula | Spelling) => {
+  const spelling = typeof given === 'function' ? { build: given } : given
+  return { shape: [2, 4, 6, 6] as readonly (number | string)[], opset: 17, ...spelling }
+}
+
+const modelOf = ({ build, shape, opset }: ReturnType<typeof asSpelling>, type: ElementType): Model =>
+  buildModel(
+    (g) => {
+      const x = g.input('x', type, shape)
+      g.output('y', build(type === 'float16' ? withHalfConstants(g) : g, x))
+    },
+    { opset },
+  )
+
+/** The same builder, whose plain numbers are float16. */
+function withHalfConstants(g: GraphBuilder): GraphBuilder {
+  const convert = g.constant.bind(g)
+  g.constant = (data, options) =>
+    data instanceof Tensor ? convert(data, options) : convert(data, { type: 'float16', ...options })
+  return g
+}
+
+function filledWith(shape: readonly (number | string)[], type: ElementType, elements: readonly number[]): Tensor {
+  const dims = shape.map((dim) => (typeof dim === 'number' ? dim : dimensions[dim as keyof typeof dimensions]))
+  const numbers = Array.from({ length: elementCount(dims) }, (_, index) => elements[index % elements.length] ?? 0)
+  return Tensor.fromNumbers(type, dims, numbers)
+}
