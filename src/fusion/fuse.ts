@@ -1,6 +1,7 @@
 import { clone, type Graph, inlineFunctions, type Model, pinDimensions } from '../graph/index.ts'
 import { nearest } from '../nearest-name.ts'
 import { constantNode } from './canonical/constant-node.ts'
+import { correctDeclaredShapes } from './canonical/declared-shape.ts'
 import { mergeDuplicateInitializers } from './canonical/duplicate-initializer.ts'
 import { explicitAttributes } from './canonical/explicit-attributes.ts'
 import { type Evaluate, inferredContext } from './context.ts'
@@ -27,9 +28,16 @@ const raising = 'raise-opset'
 const lowering = 'lower-opset'
 const unusedInitializer = 'unused-initializer'
 const duplicateInitializer = 'duplicate-initializer'
+const declaredShape = 'declared-shape'
 
 /** What only spells a model in another way: alone it gains nothing, since the runtime does it too. */
-const spellings: ReadonlySet<string> = new Set([inlining, raising, constantNode.name, explicitAttributes.name])
+const spellings: ReadonlySet<string> = new Set([
+  inlining,
+  raising,
+  declaredShape,
+  constantNode.name,
+  explicitAttributes.name,
+])
 
 export interface FuseOptions {
   /** The only fusions to apply, by name. */
@@ -71,6 +79,7 @@ export const fusionNames: readonly string[] = [
   ...guards.map(({ name }) => name),
   unusedInitializer,
   duplicateInitializer,
+  declaredShape,
 ]
 
 /**
@@ -128,6 +137,7 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
   for (const { fusion } of steps) count(fusion, 1)
   if (wanted(unusedInitializer)) count(unusedInitializer, removeUnusedInitializers(copy))
   if (wanted(duplicateInitializer)) count(duplicateInitializer, mergeDuplicateInitializers(copy))
+  if (wanted(declaredShape)) count(declaredShape, correctDeclaredShapes(copy, context))
   if (pinned === model && Object.keys(counts).every((name) => spellings.has(name)))
     return unchanged([...opsetMisses, ...nearMisses])
   lintResult(copy)

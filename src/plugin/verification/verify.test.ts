@@ -208,6 +208,28 @@ describe('what says nothing is not verified', () => {
     })
   })
 
+  test('an output that a rounding of the weights changes as much, where the inputs are whole numbers', async () => {
+    const embedded =
+      (f: (g: GraphBuilder, x: ReturnType<GraphBuilder['input']>) => ReturnType<GraphBuilder['input']>): Build =>
+      (g) => {
+        const rows = g.op('Gather', [weights([10, 4]), g.input('ids', 'int64', ['batch'])])
+        g.output('y', f(g, g.op('Add', [rows, weights([4], 8)])))
+      }
+    const original = embedded((g, x) => g.op('Sin', [g.op('Mul', [x, 1e7])]))
+    const fused = embedded((g, x) => g.op('Sin', [g.op('Mul', [g.op('Mul', [x, 1e3]), 1e4])]))
+    expect(await compare(original, fused)).toMatchObject({
+      status: 'not-verified',
+      reason: expect.stringContaining('biases and gains'),
+    })
+    const wrong = embedded((g, x) => g.op('Sin', [g.op('Mul', [x, 1.01])]))
+    expect(
+      await compare(
+        embedded((g, x) => g.op('Sin', [x])),
+        wrong,
+      ),
+    ).toMatchObject({ status: 'failed' })
+  })
+
   test('a bfloat16 input, which onnxruntime-web does not take', async () => {
     const cast =
       (factor: number): Build =>
