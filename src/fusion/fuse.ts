@@ -17,7 +17,8 @@ import {
 import { FusionError } from './errors.ts'
 import { fusions } from './fusions.ts'
 import { guards } from './guards/index.ts'
-import { shapeArithmetic } from './legalise/index.ts'
+import { opsetLowerings, shapeArithmetic } from './legalise/index.ts'
+import { bestOpset } from './legalise/lowering.ts'
 import { lowerOpset } from './opset/lower-opset.ts'
 import { raiseOpset } from './opset/raise-opset.ts'
 import type { Target } from './target.ts'
@@ -117,7 +118,6 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
     if (copy.opset !== from) count(name, 1)
   }
   moveOpset(raising, (raised) => raiseOpset(raised, 17, inferredContext(raised)))
-  if (options.target !== 'onnx') moveOpset(lowering, lowerOpset)
   const context = inferredContext(copy, options.target, options.evaluate)
   const steps: Step[] = []
   const apply = (list: readonly Fusion[]): DriverResult => {
@@ -126,6 +126,10 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
     const result = runFusions(copy, chosen, context, most)
     steps.push(...result.steps)
     return result
+  }
+  if (options.target !== 'onnx' && copy.opset > bestOpset) {
+    apply(opsetLowerings)
+    moveOpset(lowering, lowerOpset)
   }
   const main = [...fusions(), ...more]
   let fusedMisses = apply(main).nearMisses

@@ -1,5 +1,6 @@
 import type { Fusion } from '../define-fusion.ts'
 import { alwaysTrue } from './always-true.ts'
+import { lowerAttention } from './attention.ts'
 import { lowerCelu } from './celu.ts'
 import { gatherInOrder } from './gather-in-order.ts'
 import { lowerGlobalLpPool } from './global-lp-pool.ts'
@@ -13,7 +14,10 @@ import { lowerLrn } from './lrn.ts'
 import { lowerMean } from './mean.ts'
 import { lowerMeanVarianceNormalization } from './mean-variance-normalization.ts'
 import { notCondition } from './not-condition.ts'
+import { poolCeilMode } from './pool-ceil-mode.ts'
 import { rangeInt32 } from './range-int32.ts'
+import { lowerRmsNormalization } from './rms-normalization.ts'
+import { lowerRotaryEmbedding } from './rotary-embedding.ts'
 import { lowerRound } from './round.ts'
 import { lowerSelu } from './selu.ts'
 import { shapePart } from './shape-part.ts'
@@ -23,9 +27,20 @@ import { lowerSize } from './size.ts'
 import { lowerSoftsign } from './softsign.ts'
 import { lowerSpaceToDepth } from './space-to-depth.ts'
 import { lowerSum } from './sum.ts'
+import { lowerSwish } from './swish.ts'
+
+/** What keeps a model of opset 22 or later from being read under an older one, in which more operators have kernels. */
+export const opsetLowerings: readonly Fusion[] = [
+  lowerAttention,
+  lowerRmsNormalization,
+  lowerRotaryEmbedding,
+  lowerSwish,
+  poolCeilMode,
+]
 
 /** What rewrites operators for which the runtime has no WebGPU kernel. No two have the same root, so that their order does not matter. */
 export const lowerings: readonly Fusion[] = [
+  ...opsetLowerings,
   lowerCelu,
   lowerGlobalLpPool,
   lowerGroupNormalization,

@@ -1,7 +1,7 @@
 import type { ElementType, GraphBuilder, Node, Value } from '../../graph/index.ts'
 import type { FusionContext } from '../context.ts'
 import { defineFusion, type Fusion } from '../define-fusion.ts'
-import { hasKernel } from '../kernels/kernels.ts'
+import { gainsKernel, hasKernel } from '../kernels/kernels.ts'
 
 /** An operator without a WebGPU kernel, written in operators that have one. */
 export interface Lowering {
@@ -27,10 +27,27 @@ export const runsOnWeb = (op: string, opset: number, type: ElementType, context:
   return context.target === 'webgpu' || hasKernel('wasm', op, opset, known) === true
 }
 
+/** The newest opset in which every operator that has a WebGPU kernel in some opset has it, but for those that were not yet there. */
+export const bestOpset = 21
+
+/** Operators that appeared since: they keep a model from that opset, in which others have kernels. */
+export const newOperators: ReadonlySet<string> = new Set([
+  'Attention',
+  'BitCast',
+  'CausalConvWithState',
+  'CumProd',
+  'LinearAttention',
+  'RMSNormalization',
+  'RotaryEmbedding',
+  'Swish',
+  'SwiGLU',
+  'TensorScatter',
+])
+
 /**
- * A fusion that replaces an operator only where it has no WebGPU kernel for its element type, while everything in its lowered form has.
- * An operator that the table does not know at all is a function of the standard: the runtime would take it apart in its own way.
- * Within `target: 'onnx'` nothing is lowered.
+ * A fusion that replaces an operator only where it has no kernel for its element type, or keeps the model from an opset in which others have
+ * one, while everything in its lowered form has. An operator that the table does not know at all is a function of the standard: the runtime
+ * would take it apart in its own way. Within `target: 'onnx'` nothing is lowered.
  */
 export const defineLowering = ({ name, op, form, lower }: Lowering): Fusion =>
   defineFusion({
@@ -41,7 +58,8 @@ export const defineLowering = ({ name, op, form, lower }: Lowering): Fusion =>
       const [x] = root.inputs
       const type = fixedType.has(op) ? 'float32' : x && context.elementType(x)
       if (type === undefined) return `the element type of "${x}" is not known`
-      if (hasKernel('webgpu', op, root.opset, type) === true) return undefined
+      const isInTheWay = newOperators.has(op) && gainsKernel(root.graph.model, bestOpset)
+      if (runsOnWeb(op, root.opset, type, context) && !isInTheWay) return undefined
       const missing = form.find((operator) => !runsOnWeb(operator, root.opset, type, context))
       if (missing !== undefined) return `${missing} has no WebGPU kernel for ${type} in opset ${root.opset} either`
       return lower(root, graph, context)

@@ -1,19 +1,6 @@
 import type { ElementType, Model, Value } from '../../graph/index.ts'
 import { gainsKernel } from '../kernels/kernels.ts'
-
-/** Standard operators that appeared after opset 21. */
-const newOperators: ReadonlySet<string> = new Set([
-  'Attention',
-  'BitCast',
-  'CausalConvWithState',
-  'CumProd',
-  'LinearAttention',
-  'RMSNormalization',
-  'RotaryEmbedding',
-  'Swish',
-  'SwiGLU',
-  'TensorScatter',
-])
+import { bestOpset, newOperators } from '../legalise/lowering.ts'
 
 /** Attributes that operators gained after opset 21; where one is written, the node means something opset 21 cannot say. */
 const newAttributes: Readonly<Record<string, readonly string[]>> = {
@@ -42,7 +29,7 @@ const newTypes: ReadonlySet<ElementType> = new Set([
  * them, so the number alone decides whether a MaxPool runs on the GPU. Left alone where nothing is gained; gives the reason where it cannot be.
  */
 export function lowerOpset(model: Model): string | undefined {
-  if (model.opset <= 21 || !gainsKernel(model, 21)) return undefined
+  if (model.opset <= bestOpset || !gainsKernel(model, bestOpset)) return undefined
   if (model.functions.length > 0) return 'its functions have an operator set of their own'
   for (const node of model.graph.walk()) {
     if (node.domain !== '') continue
@@ -55,7 +42,7 @@ export function lowerOpset(model: Model): string | undefined {
     const odd = [...node.inputs, ...node.outputs].find(isOfNewType)
     if (odd !== undefined) return `"${odd}" is ${odd.elementType}`
   }
-  model.opsets.set('', 21)
+  model.opsets.set('', bestOpset)
   model.markChanged()
   return undefined
 }
