@@ -170,8 +170,13 @@ function hidingOf(
     return { bias: [mask, ...bias], ...(shown && { shown }) }
   }
   const shown = isCausal ? graph.op('And', [mask, triangle(q, k, past, graph, context)]) : mask
-  const ones = graph.op('Cast', [shown], { to: elementTypes[context.elementType(q.value) ?? 'float32'].code })
-  return { bias: [], shown, seesAny: reduce(graph, 'ReduceMax', ones, [-1]) }
+  const type = context.elementType(q.value) ?? 'float32'
+  const ones = graph.op('Cast', [shown], { to: elementTypes[type].code })
+  const seesAny = reduce(graph, 'ReduceMax', ones, [-1])
+  // Scores of float16 can be as large as its lowest number.
+  if (type === 'float16') return { bias: [], shown, seesAny }
+  const number = numberLike(q.value, context)
+  return { bias: [graph.op('Where', [shown, number(0), number(lowest(q, context))])], seesAny }
 }
 
 /** Keys after the query are hidden: the first one is never, without a mask. */
