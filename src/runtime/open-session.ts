@@ -55,7 +55,7 @@ export const openSession = async (
       try {
         const session = await serialise(() => {
           signal.throwIfAborted()
-          return runtime.InferenceSession.create(bytes, { ...options, executionProviders: [provider] })
+          return runtime.InferenceSession.create(bytes, { ...options, executionProviders: [{ name: provider }] })
         })
         return { runtime, session, executionProvider: provider, fallbackReason: refusals.join(' ') || undefined }
       } catch (error) {

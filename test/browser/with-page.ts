@@ -18,6 +18,7 @@ export interface WatchedPage {
 
 interface GpuUse {
   dispatches: number
+  bindGroups: number
   adapterRequests: number
 }
 type PageWithGpuUse = typeof globalThis & { gpuUse: GpuUse }
@@ -72,13 +73,18 @@ export const withPage = async <Result>(
 
 /** Runs in the page before its own code. */
 const countGpuUse = () => {
-  const use: GpuUse = { dispatches: 0, adapterRequests: 0 }
+  const use: GpuUse = { dispatches: 0, bindGroups: 0, adapterRequests: 0 }
   Object.assign(globalThis, { gpuUse: use })
   if (!('GPU' in globalThis)) return
   const { requestAdapter } = GPU.prototype
   GPU.prototype.requestAdapter = function (options) {
     use.adapterRequests++
     return requestAdapter.call(this, options)
+  }
+  const { createBindGroup } = GPUDevice.prototype
+  GPUDevice.prototype.createBindGroup = function (descriptor) {
+    use.bindGroups++
+    return createBindGroup.call(this, descriptor)
   }
   const pass = GPUComputePassEncoder.prototype
   const { dispatchWorkgroups, dispatchWorkgroupsIndirect } = pass
