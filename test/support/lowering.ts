@@ -80,7 +80,7 @@ export function testLowering(name: string, tests: LoweringTests): void {
   ): Promise<void> => {
     const model = modelOf(spelling, type)
     const tolerance = type === 'float16' ? 4e-3 : 1e-5
-    const given = { ...randomFeeds(model, new Random(1), dimensions), ...spelling.feeds, ...feeds }
+    const given = { ...feedsOf(spelling, type), ...feeds }
     const { model: fused, report } = await fuseAndCompare(model, { only, feeds: given, tolerance })
     expect(Object.keys(report.fusions).sort()).toEqual([...only].sort())
     if (op !== undefined) expect(operators(fused)).not.toContain(op)
@@ -92,7 +92,8 @@ export function testLowering(name: string, tests: LoweringTests): void {
   describe(name, () => {
     it.each(cases)('lowers it: $label, $type', async ({ type, ...spelling }) => {
       await lowered(spelling, type)
-      const { report } = await fuseAndCompare(modelOf(spelling, type), { only, dimensions, target: 'onnx' })
+      const options = { only, feeds: feedsOf(spelling, type), target: 'onnx' } as const
+      const { report } = await fuseAndCompare(modelOf(spelling, type), options)
       expect(report.fusions).toEqual({})
     })
 
@@ -128,9 +129,8 @@ export function testLowering(name: string, tests: LoweringTests): void {
 
     it.each(Object.entries(leftAlone))('leaves alone %s', async (_label, [reason, given]) => {
       const spelling = asSpelling(given)
-      const built = modelOf(spelling, spelling.types?.[0] ?? 'float32')
-      const feeds = { ...randomFeeds(built, new Random(1), dimensions), ...spelling.feeds }
-      const { report } = await fuseAndCompare(built, { only: [name], feeds })
+      const type = spelling.types?.[0] ?? 'float32'
+      const { report } = await fuseAndCompare(modelOf(spelling, type), { only: [name], feeds: feedsOf(spelling, type) })
       expect(report.fusions).toEqual({})
       expect(report.nearMisses).toEqual([
         { fusion: name, node: expect.any(String), reason: expect.stringMatching(reason) },
@@ -152,6 +152,11 @@ const modelOf = ({ build, shape, opset }: ReturnType<typeof asSpelling>, type: E
     },
     { opset },
   )
+
+const feedsOf = (spelling: ReturnType<typeof asSpelling>, type: ElementType): Tensors => ({
+  ...randomFeeds(modelOf(spelling, type), new Random(1), dimensions),
+  ...spelling.feeds,
+})
 
 /** The same builder, whose plain numbers are float16. */
 function withHalfConstants(g: GraphBuilder): GraphBuilder {

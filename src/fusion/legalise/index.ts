@@ -1,7 +1,12 @@
 import type { Fusion } from '../define-fusion.ts'
+import { lowerAffineGrid } from './affine-grid.ts'
 import { alwaysTrue } from './always-true.ts'
 import { lowerAttention } from './attention.ts'
 import { lowerCelu } from './celu.ts'
+import { lowerCenterCropPad } from './center-crop-pad.ts'
+import { lowerCompress } from './compress.ts'
+import { lowerConstantOfShape } from './constant-of-shape.ts'
+import { lowerEyeLike } from './eye-like.ts'
 import { gatherInOrder } from './gather-in-order.ts'
 import { lowerGlobalLpPool } from './global-lp-pool.ts'
 import { lowerGroupNormalization } from './group-normalization.ts'
@@ -13,19 +18,25 @@ import { lowerLpPool } from './lp-pool.ts'
 import { lowerLrn } from './lrn.ts'
 import { lowerMean } from './mean.ts'
 import { lowerMeanVarianceNormalization } from './mean-variance-normalization.ts'
+import { lowerMod } from './mod.ts'
 import { notCondition } from './not-condition.ts'
+import { lowerOneHot } from './one-hot.ts'
 import { poolCeilMode } from './pool-ceil-mode.ts'
+import { positionCast } from './position-cast.ts'
 import { rangeInt32 } from './range-int32.ts'
+import { lowerReverseSequence } from './reverse-sequence.ts'
 import { lowerRmsNormalization } from './rms-normalization.ts'
 import { lowerRotaryEmbedding } from './rotary-embedding.ts'
 import { lowerRound } from './round.ts'
 import { lowerSelu } from './selu.ts'
+import { sequenceElement } from './sequence-element.ts'
 import { shapePart } from './shape-part.ts'
 import { lowerShrink } from './shrink.ts'
 import { lowerSign } from './sign.ts'
 import { lowerSize } from './size.ts'
 import { lowerSoftsign } from './softsign.ts'
 import { lowerSpaceToDepth } from './space-to-depth.ts'
+import { lowerStft } from './stft.ts'
 import { lowerSum } from './sum.ts'
 import { lowerSwish } from './swish.ts'
 
@@ -41,7 +52,12 @@ export const opsetLowerings: readonly Fusion[] = [
 /** What rewrites operators for which the runtime has no WebGPU kernel. No two have the same root, so that their order does not matter. */
 export const lowerings: readonly Fusion[] = [
   ...opsetLowerings,
+  lowerAffineGrid,
   lowerCelu,
+  lowerCenterCropPad,
+  lowerCompress,
+  lowerConstantOfShape,
+  lowerEyeLike,
   lowerGlobalLpPool,
   lowerGroupNormalization,
   lowerHardmax,
@@ -50,15 +66,21 @@ export const lowerings: readonly Fusion[] = [
   lowerLrn,
   lowerMean,
   lowerMeanVarianceNormalization,
+  lowerMod,
+  lowerOneHot,
   lowerOr,
+  lowerReverseSequence,
   lowerRound,
   lowerSelu,
   lowerShrink,
   lowerSign,
   lowerSoftsign,
   lowerSpaceToDepth,
+  lowerStft,
   lowerSum,
   lowerXor,
+  positionCast,
+  sequenceElement,
 ]
 
 /** What takes the arithmetic of shapes and positions off the way of the data. */

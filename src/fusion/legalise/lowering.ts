@@ -27,6 +27,17 @@ export const runsOnWeb = (op: string, opset: number, type: ElementType, context:
   return context.target === 'webgpu' || hasKernel('wasm', op, opset, known) === true
 }
 
+/** Why one of the operators does not run on data of that type. */
+export function missingKernel(
+  operators: readonly string[],
+  { opset }: Node,
+  type: ElementType,
+  context: FusionContext,
+): string | undefined {
+  const missing = operators.find((operator) => !runsOnWeb(operator, opset, type, context))
+  return missing === undefined ? undefined : `${missing} has no WebGPU kernel for ${type} in opset ${opset} either`
+}
+
 /** The newest opset in which every operator that has a WebGPU kernel in some opset has it, but for those that were not yet there. */
 export const bestOpset = 21
 
@@ -60,8 +71,6 @@ export const defineLowering = ({ name, op, form, lower }: Lowering): Fusion =>
       if (type === undefined) return `the element type of "${x}" is not known`
       const isInTheWay = newOperators.has(op) && gainsKernel(root.graph.model, bestOpset)
       if (runsOnWeb(op, root.opset, type, context) && !isInTheWay) return undefined
-      const missing = form.find((operator) => !runsOnWeb(operator, root.opset, type, context))
-      if (missing !== undefined) return `${missing} has no WebGPU kernel for ${type} in opset ${root.opset} either`
-      return lower(root, graph, context)
+      return missingKernel(form, root, type, context) ?? lower(root, graph, context)
     },
   })
