@@ -33,7 +33,7 @@ const bertMask = (g: GraphBuilder): Value => {
   return g.op('Mul', [g.op('Sub', [1, g.op('Cast', [wide], { to: 1 })]), -10_000])
 }
 
-const attention = ['MatMul', 'Split', 'com.microsoft::MultiHeadAttention']
+const attention = ['com.microsoft::Attention']
 
 /** Attention, and what stands in it. */
 export const attentions: readonly Pattern[] = [

@@ -13,6 +13,7 @@ import { layerNormalizationChannelFirst } from './layer-normalization-channel-fi
 import { matmulNBits } from './matmul-nbits.ts'
 import { multiHeadAttention } from './multi-head-attention.ts'
 import { normalizationAffine } from './normalization-affine.ts'
+import { packedAttention } from './packed-attention.ts'
 import { quickGelu } from './quick-gelu.ts'
 import { rmsNormalization } from './rms-normalization.ts'
 import { rotaryEmbedding } from './rotary-embedding.ts'
@@ -47,6 +48,7 @@ export const blocks: readonly Fusion[] = [
   splitThroughViews,
   multiHeadAttention,
   attentionProjectionBias,
+  packedAttention,
   gemmBetweenTransposes,
   depthToSpace,
   matmulNBits,
