@@ -1,4 +1,12 @@
-import { type ElementType, inferShapes, type Model, type Shapes, type Tensor, type Value } from '../graph/index.ts'
+import {
+  type ElementType,
+  inferShapes,
+  type Model,
+  type Node,
+  type Shapes,
+  type Tensor,
+  type Value,
+} from '../graph/index.ts'
 import type { Target } from './target.ts'
 
 /** One size of a shape: a number, or what stands for one; two are the same size exactly when their texts agree. */
@@ -11,6 +19,8 @@ export interface FusionContext {
   elementType(value: Value): ElementType | undefined
   /** The elements of a small integer tensor, where they follow from the shapes; undefined otherwise. */
   data(value: Value): readonly Dim[] | undefined
+  /** The branch that an If takes in every run that does not fail; undefined where it may be either. */
+  branch(node: Node): 'then_branch' | 'else_branch' | undefined
   readonly target: Target
   /** Runs a model; undefined where no runtime is at hand. Throws when the runtime cannot. */
   readonly evaluate: Evaluate | undefined
@@ -37,6 +47,7 @@ export function inferredContext(model: Model, target: Target = 'web', evaluate?:
     shape: (value) => value.initializer?.dims ?? shapes().shapeOf(value),
     elementType: (value) => value.elementType ?? shapes().elementTypeOf(value),
     data: (value) => shapes().dataOf(value),
+    branch: (node) => shapes().branchOf(node),
     target,
     evaluate,
   }

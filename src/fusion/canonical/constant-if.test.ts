@@ -64,6 +64,42 @@ describe('constant-if takes', () => {
     expect(ops).toEqual(['Relu', 'Exp'])
   })
 
+  const squeezeOrKeep = (size: number | string) =>
+    buildModel((g) => {
+      const x = g.input('x', 'float32', ['n', size, 4])
+      const y = choose(
+        g,
+        g.input('c', 'bool', []),
+        (inner) => inner.op('Squeeze', [x, int64([1])]),
+        (inner) => inner.op('Relu', [x]),
+      )
+      g.output('y', g.op('Exp', [y]))
+    })
+
+  it('the branch that is left where the other cannot run', () => {
+    expect(operators(fuse(squeezeOrKeep(3), { only }).model)).toEqual(['Relu', 'Exp'])
+    expect(operators(fuse(squeezeOrKeep('m'), { only }).model)).toEqual(['If', 'Squeeze', 'Relu', 'Exp'])
+    expect(operators(fuse(squeezeOrKeep('m'), { only, dimensions: { m: 3 } }).model)).toEqual(['Relu', 'Exp'])
+  })
+
+  it('the branch whose rank is the only one that what follows can take', async () => {
+    const { ops } = await fuseGraph(
+      (g) => {
+        const x = g.input('x', 'float32', ['n', 'm', 4])
+        const isOne = g.op('Equal', [g.op('Shape', [x], { start: 1, end: 2 }), int64([1])])
+        const y = choose(
+          g,
+          isOne,
+          (inner) => inner.op('Squeeze', [x, int64([1])]),
+          (inner) => inner.op('Identity', [x]),
+        )
+        g.output('y', g.op('Gemm', [y, new Random(2).tensor([4, 2])]))
+      },
+      { only: [...only, 'dead-node'], dimensions: { m: 1 } },
+    )
+    expect(ops).toEqual(['Squeeze', 'Gemm'])
+  })
+
   it('initializers, several nodes and captured values along', async () => {
     const { ops } = await fused((g, x) => g.op('Add', [g.op('Mul', [x, new Random(2).tensor([3])]), x]))
     expect(ops).toEqual(['Mul', 'Add', 'Exp'])

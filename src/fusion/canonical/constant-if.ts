@@ -1,15 +1,16 @@
 import { inlineGraph, type Value } from '../../graph/index.ts'
 import { defineFusion } from '../define-fusion.ts'
 
-/** If(c) { a } else { b } → a or b, for a condition that is the same in every run. The branch's nodes move to where the If stood. */
+/**
+ * If(c) { a } else { b } → a or b, for a condition that is the same in every run, or where one branch cannot run: it squeezes an axis that
+ * is not 1, say, or makes a rank that what follows does not take. The branch's nodes move to where the If stood.
+ */
 export const constantIf = defineFusion({
   name: 'constant-if',
   roots: ['If'],
   rewrite(root, graph, context) {
-    const [condition] = root.inputs
-    const known = condition && context.data(condition)
-    if (known?.length !== 1 || typeof known[0] !== 'number') return undefined
-    const [branch] = root.attributes.get(known[0] === 0 ? 'else_branch' : 'then_branch')?.graphs ?? []
+    const chosen = context.branch(root)
+    const [branch] = (chosen && root.attributes.get(chosen)?.graphs) ?? []
     if (branch === undefined) return undefined
     if (branch.proto.sparseInitializer?.length) return 'the branch has sparse initializers'
     const outputs = inlineGraph(branch, graph)

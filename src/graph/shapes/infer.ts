@@ -6,7 +6,7 @@ import type { Node } from '../node.ts'
 import type { Dimension, Value } from '../value.ts'
 import { checkDimensions, unnamedKey } from './dimensions.ts'
 import { type Dim, Expression, parseDim, substitute, unknownDim } from './expression.ts'
-import { Call, type Outputs, ShapeMismatch, type Surroundings } from './operator.ts'
+import { type Branch, Call, type Outputs, ShapeMismatch, type Surroundings } from './operator.ts'
 import { operatorOf } from './operators/index.ts'
 import { TensorFacts, type TensorShape } from './tensor-facts.ts'
 
@@ -54,18 +54,23 @@ export class Shapes implements Surroundings {
   readonly #pins: ReadonlyMap<string, number>
   /** null for a value that was inferred and is no tensor, or of which nothing is known. */
   readonly #facts = new Map<Value, TensorFacts | null>()
-  /** How many graphs around the current one may not run at all. */
-  #uncertain = 0
+  readonly #branches = new Map<Node, Branch>()
+  /** The graphs around the current one that may not run at all, outermost first, and whether they can. */
+  readonly #optional: { canRun: boolean }[] = []
+  /** What is known where nothing is assumed; undefined when this is it. */
+  readonly #base: Shapes | undefined
 
   /** @internal Made by inferShapes. */
-  constructor(pins: ReadonlyMap<string, number>) {
+  constructor(pins: ReadonlyMap<string, number>, base?: Shapes) {
     this.#pins = pins
+    this.#base = base
   }
 
   /** undefined when nothing is known, or the value is no tensor. */
   factsOf(value: Value): TensorFacts | undefined {
     const known = this.#facts.get(value)
     if (known !== undefined) return known ?? undefined
+    if (this.#base !== undefined) return this.#base.factsOf(value)
     if (value.producer === undefined) {
       const facts = this.#origin(value)
       this.#facts.set(value, facts ?? null)
@@ -89,24 +94,51 @@ export class Shapes implements Surroundings {
     return this.factsOf(value)?.data
   }
 
+  /** The branch of an If that runs whenever the model does not fail: the condition is known, or the other one cannot run. */
+  branchOf(node: Node): Branch | undefined {
+    for (const output of node.outputs) if (output !== undefined) this.factsOf(output)
+    return this.#branches.get(node)
+  }
+
   /** Infers a node's outputs, and its nested graphs, from its inputs. */
   inferNode(node: Node): void {
     this.conflicts.delete(node)
+    this.#branches.delete(node)
     const outputs = this.#outputsOf(node)
-    const list = Array.isArray(outputs) ? outputs : [outputs]
-    node.outputs.forEach((output, index) => {
-      if (output !== undefined) this.#facts.set(output, completed(list[index], output) ?? null)
-    })
+    this.#setOutputs(node, Array.isArray(outputs) ? outputs : [outputs])
   }
 
-  inferGraph(graph: Graph, certain: boolean): void {
-    if (!certain) this.#uncertain++
+  inferGraph(graph: Graph, certain: boolean): boolean {
+    const outcome = { canRun: true }
+    if (!certain) this.#optional.push(outcome)
     for (const node of graph.nodes) this.inferNode(node)
-    if (!certain) this.#uncertain--
+    if (!certain) this.#optional.pop()
+    return outcome.canRun
+  }
+
+  takeBranch(node: Node, branch: Branch): void {
+    this.#branches.set(node, branch)
+  }
+
+  canFollow(node: Node, outputs: readonly (TensorShape | undefined)[]): boolean {
+    // One assumption at a time: chains of such nodes would double the work with each.
+    if (this.#base !== undefined) return true
+    const assumed = new Shapes(this.#pins, this)
+    assumed.#setOutputs(node, outputs)
+    for (let next = node.next; next !== undefined && assumed.conflicts.size === 0; next = next.next) {
+      if (usesAny(next, assumed.#facts)) assumed.inferNode(next)
+    }
+    return assumed.conflicts.size === 0
   }
 
   bind(input: Value, facts: TensorShape | undefined): void {
     this.#facts.set(input, completed(facts, input) ?? null)
+  }
+
+  #setOutputs(node: Node, facts: readonly (TensorShape | undefined)[]): void {
+    node.outputs.forEach((output, index) => {
+      if (output !== undefined) this.#facts.set(output, completed(facts[index], output) ?? null)
+    })
   }
 
   #outputsOf(node: Node): Outputs {
@@ -121,7 +153,9 @@ export class Shapes implements Surroundings {
       return operator(call)
     } catch (error) {
       if (!(error instanceof ShapeMismatch)) throw error
-      if (this.#uncertain === 0) this.conflicts.set(node, error.message)
+      const optional = this.#optional.at(-1)
+      if (optional === undefined) this.conflicts.set(node, error.message)
+      else optional.canRun = false
       return undefined
     }
   }
@@ -167,6 +201,20 @@ export class Shapes implements Surroundings {
     if (dim === undefined) return this.#pins.get(unnamedKey(value, axis)) ?? unknownDim()
     return this.#pins.size === 0 ? dim : substitute(dim, this.#pins)
   }
+}
+
+/** Whether a node, or a graph nested in it, reads one of these values. */
+function usesAny(node: Node, values: ReadonlyMap<Value, unknown>): boolean {
+  if (node.inputs.some((input) => input !== undefined && values.has(input))) return true
+  return node.subgraphs.some(
+    (graph) =>
+      graph.outputs.some((output) => values.has(output)) || some(graph.nodes, (inner) => usesAny(inner, values)),
+  )
+}
+
+function some<T>(items: Iterable<T>, holds: (item: T) => boolean): boolean {
+  for (const item of items) if (holds(item)) return true
+  return false
 }
 
 /** What an operator says, completed by the element type which the model declares. */

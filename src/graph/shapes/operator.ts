@@ -23,9 +23,19 @@ export interface Surroundings {
   factsOf(value: Value): TensorFacts | undefined
   /** Says what an input of a nested graph is. */
   bind(input: Value, facts: TensorShape | undefined): void
-  /** Infers a nested graph; one that may not run (`certain` false) may be in conflict with its inputs. */
-  inferGraph(graph: Graph, certain: boolean): void
+  /**
+   * Infers a nested graph. One that may not run (`certain` false) may be in conflict with its inputs: then it never can, and the result is
+   * false.
+   */
+  inferGraph(graph: Graph, certain: boolean): boolean
+  /** Whether the nodes after this one in its graph could run if its outputs were these. */
+  canFollow(node: Node, outputs: readonly (TensorShape | undefined)[]): boolean
+  /** Says which branch an If takes in every run that does not fail. */
+  takeBranch(node: Node, branch: Branch): void
 }
+
+/** The attributes of If that hold its branches. */
+export type Branch = 'then_branch' | 'else_branch'
 
 /** A node as its operator's inference sees it: attributes, and what is known of the inputs. */
 export class Call {

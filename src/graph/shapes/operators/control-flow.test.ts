@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { expectShapes } from '../../../../test/support/expect-shapes.ts'
-import { buildModel, int64, type Model, Tensor, tensorType } from '../../index.ts'
+import { findNode } from '../../../../test/support/find.ts'
+import { buildModel, type GraphBuilder, int64, type Model, Tensor, tensorType, type Value } from '../../index.ts'
 import { inferShapes } from '../infer.ts'
 
 const yes = Tensor.fromNumbers('bool', [], [1])
@@ -36,14 +37,73 @@ describe('If', () => {
     expect(outputText(model)).toEqual(['float32[n,4]'])
   })
 
-  it('does not mind a branch that could never run', () => {
-    const model = buildModel((g) => {
-      const x = g.input('x', 'float32', ['n', 3, 4])
+  /** If(c) { squeeze axis 1 } else { another branch } */
+  const squeezeOr = (
+    size: number,
+    other: (g: GraphBuilder, x: Value) => Value,
+    after?: (g: GraphBuilder, y: Value) => Value,
+  ) =>
+    buildModel((g) => {
+      const x = g.input('x', 'float32', ['n', size === 0 ? 'm' : size, 4])
       const then_branch = g.subgraph((b) => b.output('then', b.op('Squeeze', [x, int64([1])])))
-      const else_branch = g.subgraph((b) => b.output('else', b.op('Identity', [x])))
-      g.output('y', g.op('If', [g.input('c', 'bool', [])], { then_branch, else_branch }))
+      const else_branch = g.subgraph((b) => b.output('else', other(b, x)))
+      const y = g.op('If', [g.input('c', 'bool', [])], { then_branch, else_branch })
+      g.output('y', after === undefined ? y : after(g, y))
     })
+
+  const identity = (g: GraphBuilder, x: Value): Value => g.op('Identity', [x])
+
+  const branchOf = (model: Model, node = findNode(model, 'If')) => inferShapes(model).branchOf(node)
+
+  it('knows the branch that must have been taken where the other cannot run', () => {
+    const model = squeezeOr(3, identity)
     expect([...inferShapes(model, { dimensions: { n: 2 } }).conflicts]).toEqual([])
+    expect(outputText(model)).toEqual(['float32[n,3,4]'])
+    expect(branchOf(model)).toBe('else_branch')
+    expect(branchOf(squeezeOr(0, identity))).toBeUndefined()
+  })
+
+  it('is in conflict with its inputs where neither branch can run', () => {
+    const model = squeezeOr(3, (g, x) => g.op('Squeeze', [x, int64([2])]))
+    expect([...inferShapes(model).conflicts.values()]).toEqual(['Neither branch can run.'])
+    expect(branchOf(model)).toBeUndefined()
+  })
+
+  it('knows the branch whose rank is the only one that what follows can take', () => {
+    const gemm = (g: GraphBuilder, y: Value): Value =>
+      g.op('Gemm', [g.op('Relu', [y]), Tensor.fromNumbers('float32', [4, 2], new Float32Array(8))])
+    const model = squeezeOr(0, identity, gemm)
+    expect(outputText(model)).toEqual(['float32[n,2]'])
+    expect(branchOf(model)).toBe('then_branch')
+    expect(branchOf(squeezeOr(0, identity, (g, y) => g.op('Relu', [y])))).toBeUndefined()
+  })
+
+  it('follows a rank through the conditions that depend on it, into the recurrent layer that refuses it', () => {
+    // torch.nn.LSTMCell as it is exported: it adds an axis to what is not batched.
+    const weights = (...dims: number[]): Tensor =>
+      Tensor.fromNumbers('float32', dims, new Float32Array(dims.reduce((a, b) => a * b)))
+    const model = squeezeOr(0, identity, (g, y) => {
+      const rank = g.op('Size', [g.op('Shape', [y])])
+      const isVector = g.op('Not', [g.op('Equal', [rank, int64(2)])])
+      const then_branch = g.subgraph((b) => b.output('batched', b.op('Unsqueeze', [y, int64([0])])))
+      const else_branch = g.subgraph((b) => b.output('as it is', b.op('Identity', [y])))
+      const batched = g.op('If', [isVector], { then_branch, else_branch })
+      const sequence = g.op('Unsqueeze', [batched, int64([0])])
+      return g.op('LSTM', [sequence, weights(1, 12, 4), weights(1, 12, 3)], { hidden_size: 3 })
+    })
+    const [first, second] = [...model.graph.nodes].filter((node) => node.is('If'))
+    const shapes = inferShapes(model)
+    expect([first, second].map((node) => node && shapes.branchOf(node))).toEqual(['then_branch', 'else_branch'])
+    expect(outputText(model)).toEqual(['float32[1,1,n,3]'])
+  })
+
+  it('is not decided by what a branch that may not run cannot take', () => {
+    const model = squeezeOr(0, identity, (g, y) => {
+      const then_branch = g.subgraph((b) => b.output('matrix', b.op('Transpose', [y], { perm: [1, 0] })))
+      const else_branch = g.subgraph((b) => b.output('any', b.op('Relu', [y])))
+      return g.op('If', [g.input('d', 'bool', [])], { then_branch, else_branch })
+    })
+    expect(branchOf(model)).toBeUndefined()
   })
 })
 

@@ -1,7 +1,7 @@
 /** If, Loop and Scan: what their nested graphs compute, whichever branch runs and however often. */
 import type { Graph } from '../../graph.ts'
 import { anonymousCount, type Dim, equalDims, lowerBound, maximum, newestSymbol, unknownDim } from '../expression.ts'
-import { axisOf, type Call, type Operator, type OperatorTable, unify, withUnknown } from '../operator.ts'
+import { axisOf, type Call, type Operator, type OperatorTable, ShapeMismatch, unify, withUnknown } from '../operator.ts'
 import type { TensorShape } from '../tensor-facts.ts'
 
 const graphOf = (call: Call, name: string): Graph | undefined => call.node.attributes.get(name)?.graphs[0]
@@ -10,14 +10,44 @@ const outputsOf = (call: Call, graph: Graph): (TensorShape | undefined)[] =>
   graph.outputs.map((output) => call.surroundings.factsOf(output))
 
 const branch: Operator = (call) => {
-  const [thenBranch, elseBranch] = [graphOf(call, 'then_branch'), graphOf(call, 'else_branch')]
+  const { node, surroundings } = call
+  const graphs = branches.map((name) => graphOf(call, name))
+  const [thenBranch, elseBranch] = graphs
   if (thenBranch === undefined || elseBranch === undefined) return undefined
   const condition = call.number(0)
-  call.surroundings.inferGraph(thenBranch, condition === 1)
-  call.surroundings.inferGraph(elseBranch, condition === 0)
+  const canRun = [
+    surroundings.inferGraph(thenBranch, condition === 1),
+    surroundings.inferGraph(elseBranch, condition === 0),
+  ]
   const [ifTrue, ifFalse] = [outputsOf(call, thenBranch), outputsOf(call, elseBranch)]
-  if (condition !== undefined) return condition === 0 ? ifFalse : ifTrue
-  return ifTrue.map((facts, index) => either(facts, ifFalse[index]))
+  const taken = condition === undefined ? onlyPossible(call, canRun, ifTrue, ifFalse) : condition === 0 ? 1 : 0
+  if (taken === undefined) return ifTrue.map((facts, index) => either(facts, ifFalse[index]))
+  surroundings.takeBranch(node, branches[taken])
+  return taken === 0 ? ifTrue : ifFalse
+}
+
+const branches = ['then_branch', 'else_branch'] as const
+
+/**
+ * The branch that must have been chosen where the condition is not known: the other one cannot run, or makes what the nodes after the If
+ * cannot take. Exporters write such Ifs for ranks that never come: a layer that takes one rank follows both.
+ */
+function onlyPossible(
+  call: Call,
+  canRun: readonly boolean[],
+  ifTrue: readonly (TensorShape | undefined)[],
+  ifFalse: readonly (TensorShape | undefined)[],
+): 0 | 1 | undefined {
+  const [thenRuns = true, elseRuns = true] = canRun
+  if (!thenRuns && !elseRuns) throw new ShapeMismatch('Neither branch can run.')
+  if (thenRuns !== elseRuns) return thenRuns ? 0 : 1
+  const differ = ifTrue.some((facts, index) => {
+    const other = ifFalse[index]?.shape
+    return facts?.shape !== undefined && other !== undefined && facts.shape.length !== other.length
+  })
+  if (!differ) return undefined
+  const [thenFollows, elseFollows] = [ifTrue, ifFalse].map((outputs) => call.surroundings.canFollow(call.node, outputs))
+  return thenFollows === elseFollows ? undefined : thenFollows ? 0 : 1
 }
 
 /** What holds for both; the element types of branches are the same. */

@@ -30,6 +30,8 @@ export const gemm: Operator = (call) => {
   const { node } = call
   const [a, b] = [call.shape(0), call.shape(1)]
   const elementType = typeOfFirst(call)
+  // The runtime also takes a vector on the left, which the standard has not.
+  if (a?.length === 1) return { elementType, shape: undefined }
   if ((a !== undefined && a.length !== 2) || (b !== undefined && b.length !== 2)) {
     throw new ShapeMismatch('Gemm multiplies matrices of rank 2.')
   }
