@@ -39,6 +39,8 @@ export interface LoweringTests {
   drawn?: fc.Arbitrary<Spelling>
   /** What the elements of x are drawn from in the property test; false where the runtime itself departs from the standard. */
   numbers?: fc.Arbitrary<number> | false
+  /** How far results may be apart, in place of what rounding explains. */
+  tolerance?: number
   /** Fusions for which it makes way, applied as well. */
   also?: readonly string[]
   /** Whether it holds for NaN and infinities as well. */
@@ -79,7 +81,7 @@ export function testLowering(name: string, tests: LoweringTests): void {
     feeds?: Tensors,
   ): Promise<void> => {
     const model = modelOf(spelling, type)
-    const tolerance = type === 'float16' ? 4e-3 : 1e-5
+    const tolerance = tests.tolerance ?? (type === 'float16' ? 4e-3 : 1e-5)
     const given = { ...feedsOf(spelling, type), ...feeds }
     const { model: fused, report } = await fuseAndCompare(model, { only, feeds: given, tolerance })
     expect(Object.keys(report.fusions).sort()).toEqual([...only].sort())

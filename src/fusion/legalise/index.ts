@@ -7,11 +7,13 @@ import { lowerCenterCropPad } from './center-crop-pad.ts'
 import { lowerCompress } from './compress.ts'
 import { lowerConstantOfShape } from './constant-of-shape.ts'
 import { lowerEyeLike } from './eye-like.ts'
+import { float64Island } from './float64-island.ts'
 import { gatherInOrder } from './gather-in-order.ts'
 import { lowerGlobalLpPool } from './global-lp-pool.ts'
 import { lowerGroupNormalization } from './group-normalization.ts'
 import { lowerHardmax } from './hardmax.ts'
 import { inputShape } from './input-shape.ts'
+import { int64Island } from './int64-island.ts'
 import { lowerLogSoftmax } from './log-softmax.ts'
 import { lowerOr, lowerXor } from './logical.ts'
 import { lowerLpPool } from './lp-pool.ts'
@@ -22,7 +24,6 @@ import { lowerMod } from './mod.ts'
 import { notCondition } from './not-condition.ts'
 import { lowerOneHot } from './one-hot.ts'
 import { poolCeilMode } from './pool-ceil-mode.ts'
-import { positionCast } from './position-cast.ts'
 import { rangeInt32 } from './range-int32.ts'
 import { lowerReverseSequence } from './reverse-sequence.ts'
 import { lowerRmsNormalization } from './rms-normalization.ts'
@@ -52,6 +53,8 @@ export const opsetLowerings: readonly Fusion[] = [
 /** What rewrites operators for which the runtime has no WebGPU kernel. No two have the same root, so that their order does not matter. */
 export const lowerings: readonly Fusion[] = [
   ...opsetLowerings,
+  float64Island,
+  int64Island,
   lowerAffineGrid,
   lowerCelu,
   lowerCenterCropPad,
@@ -79,7 +82,6 @@ export const lowerings: readonly Fusion[] = [
   lowerStft,
   lowerSum,
   lowerXor,
-  positionCast,
   sequenceElement,
 ]
 
