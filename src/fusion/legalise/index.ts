@@ -24,6 +24,7 @@ import { lowerMod } from './mod.ts'
 import { notCondition } from './not-condition.ts'
 import { lowerOneHot } from './one-hot.ts'
 import { poolCeilMode } from './pool-ceil-mode.ts'
+import { powExponent } from './pow-exponent.ts'
 import { rangeInt32 } from './range-int32.ts'
 import { lowerReverseSequence } from './reverse-sequence.ts'
 import { lowerRmsNormalization } from './rms-normalization.ts'
@@ -82,6 +83,7 @@ export const lowerings: readonly Fusion[] = [
   lowerStft,
   lowerSum,
   lowerXor,
+  powExponent,
   sequenceElement,
 ]
 

@@ -49,11 +49,16 @@ export function whyNoKernel(
   if (!known) return `no kernel for ${type} in opset ${node.opset}`
   const made = node.is('Cast') ? castTarget(node, context) : undefined
   if (provider === 'webgpu' && made !== undefined && neverOnGpu.has(made)) return `no kernel that makes ${made}`
-  return whyDeclined(provider, node)
+  return whyDeclined(provider, node, context)
 }
 
 /** Kernels that turn down some forms of their operator. */
-function whyDeclined(provider: Provider, node: Node): string | undefined {
+function whyDeclined(provider: Provider, node: Node, context: Pick<FusionContext, 'elementType'>): string | undefined {
+  const [, second] = node.inputs
+  if (provider === 'webgpu' && node.is('Pow') && second !== undefined) {
+    const type = context.elementType(second)
+    if (type === 'int64' || (type !== undefined && neverOnGpu.has(type))) return `no kernel with an exponent of ${type}`
+  }
   if (provider === 'webgpu' && node.target === 'com.microsoft::Attention') {
     if (node.inputs[3] !== undefined || node.inputs[4] !== undefined) return 'no kernel with a mask or a past'
   }

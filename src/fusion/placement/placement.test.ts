@@ -69,6 +69,11 @@ describe('placement', () => {
       (g, x) => g.op('Foo', [x], {}, { domain: 'com.microsoft' }),
       ['com.microsoft::Foo: the table of kernels does not know com.microsoft::Foo'],
     ],
+    [
+      'the type of an exponent',
+      (g, x) => g.op('Pow', [x, int64(3)]),
+      ['Pow: WebGPU has no kernel with an exponent of int64'],
+    ],
     ['the type of what Where chooses from', (g, x) => g.op('Where', [g.op('Greater', [x, 0]), x, 0]), []],
   ])('goes by %s', (_name, build, expected, opset) => {
     expect(onCpu((g) => g.output('y', build(g, g.input('x', 'float32', [2, 3]))), opset)).toEqual(expected)
