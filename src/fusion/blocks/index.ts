@@ -4,6 +4,7 @@ import { biasGelu } from './bias-gelu.ts'
 import { depthToSpace } from './depth-to-space.ts'
 import { fastGelu } from './fast-gelu.ts'
 import { gelu } from './gelu.ts'
+import { gemmBeforeSkipNormalization } from './gemm-before-skip-normalization.ts'
 import { gemmBetweenTransposes } from './gemm-between-transposes.ts'
 import { hardSigmoid, scaledHardSigmoid } from './hard-sigmoid.ts'
 import { hardSwish } from './hard-swish.ts'
@@ -50,6 +51,7 @@ export const blocks: readonly Fusion[] = [
   attentionProjectionBias,
   packedAttention,
   gemmBetweenTransposes,
+  gemmBeforeSkipNormalization,
   depthToSpace,
   matmulNBits,
 ]
