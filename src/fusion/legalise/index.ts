@@ -26,6 +26,7 @@ import { lowerOneHot } from './one-hot.ts'
 import { poolCeilMode } from './pool-ceil-mode.ts'
 import { powExponent } from './pow-exponent.ts'
 import { rangeInt32 } from './range-int32.ts'
+import { stableLogSumExp } from './reduce-log-sum-exp.ts'
 import { lowerReverseSequence } from './reverse-sequence.ts'
 import { lowerRmsNormalization } from './rms-normalization.ts'
 import { lowerRotaryEmbedding } from './rotary-embedding.ts'
@@ -85,6 +86,7 @@ export const lowerings: readonly Fusion[] = [
   lowerXor,
   powExponent,
   sequenceElement,
+  stableLogSumExp,
 ]
 
 /** What takes the arithmetic of shapes and positions off the way of the data. */
