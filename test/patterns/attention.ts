@@ -96,6 +96,26 @@ export const attentions: readonly Pattern[] = [
     expected: ['com.microsoft::RotaryEmbedding'],
   },
   {
+    // GPT-J: neighbours turn together, in the first half of each head; the heads behind the positions.
+    name: 'rope_interleaved_partial',
+    build: (g, w) => {
+      const x = g.input('x', 'float32', ['batch', length, heads, size])
+      const part = (value: Value, start: number, end: number, step = 1): Value =>
+        g.op('Slice', [value, int64([start]), int64([end]), int64([3]), int64([step])])
+      const first = part(x, 0, size / 2)
+      const rows = (): Value => {
+        const once = g.op('Unsqueeze', [w.normal(length, 1, size / 4), int64([3])])
+        return g.op('Reshape', [g.op('Concat', [once, once], { axis: 3 }), int64([1, length, 1, size / 2])])
+      }
+      const odd = g.op('Neg', [part(first, 1, 2 ** 53, 2)])
+      const stacked = [odd, part(first, 0, 2 ** 53, 2)].map((value) => g.op('Unsqueeze', [value, int64([4])]))
+      const rotated = g.op('Reshape', [g.op('Concat', stacked, { axis: 4 }), int64([0, 0, 0, size / 2])])
+      const turned = g.op('Add', [g.op('Mul', [first, rows()]), g.op('Mul', [rotated, rows()])])
+      g.output('y', g.op('Concat', [turned, part(x, size / 2, 2 ** 53)], { axis: -1 }))
+    },
+    expected: ['Reshape', 'com.microsoft::RotaryEmbedding', 'Reshape'],
+  },
+  {
     name: 'softmax_add_mask',
     build: (g) => {
       const scores = g.input('scores', 'float32', ['batch', heads, length, length])

@@ -18,6 +18,8 @@ import { packedAttention } from './packed-attention.ts'
 import { quickGelu } from './quick-gelu.ts'
 import { rmsNormalization } from './rms-normalization.ts'
 import { rotaryEmbedding } from './rotary-embedding.ts'
+import { rotaryEmbeddingPartial } from './rotary-embedding-partial.ts'
+import { rotaryEmbeddingParts } from './rotary-embedding-parts.ts'
 import { skipNormalization, skipNormalizationBias } from './skip-normalization.ts'
 import { gathersToSplit, splitThroughViews } from './split-before-views.ts'
 import { transposeThroughMatMul } from './transpose-through-matmul.ts'
@@ -43,6 +45,8 @@ export const blocks: readonly Fusion[] = [
   skipNormalizationBias,
   // Before attention, which looks for the heads behind it.
   rotaryEmbedding,
+  rotaryEmbeddingParts,
+  rotaryEmbeddingPartial,
   // Before attention too: what it takes in is then fewer views away.
   transposeThroughMatMul,
   gathersToSplit,

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
-import { type GraphBuilder, int64, Tensor, type Value } from '../../graph/index.ts'
+import { type Pairing, repeatedTable, spellRotation, spellStack } from '../../../test/support/spell-rotary.ts'
+import { type GraphBuilder, int64, type Tensor, type Value } from '../../graph/index.ts'
 
 const random = new Random(31)
 const fused = fuseFunction(['rotary-embedding'], ['n', 2, 5, 8])
@@ -14,15 +16,8 @@ const slice = (g: GraphBuilder, x: Value, start: number, end: number): Value =>
 const rotate = (g: GraphBuilder, x: Value, half = 4): Value =>
   g.op('Concat', [g.op('Neg', [slice(g, x, half, 2 ** 31)]), slice(g, x, 0, half)], { axis: -1 })
 
-/** Rows of numbers, the same in both halves. */
-function table(rows: number, width: number): Tensor {
-  const numbers = random.tensor([rows, width / 2]).toNumbers()
-  const repeated = Array.from({ length: rows * width }, (_, index) => {
-    const [row, column] = [Math.floor(index / width), index % width]
-    return numbers[row * (width / 2) + (column % (width / 2))] ?? 0
-  })
-  return Tensor.fromNumbers('float32', [rows, width], repeated)
-}
+const table = (rows: number, width: number, pairing: Pairing = 'halves'): Tensor =>
+  repeatedTable(random, rows, width, pairing)
 
 const rotary = (g: GraphBuilder, x: Value, cos: Value | Tensor, sin: Value | Tensor, half = 4): Value =>
   add(g, g.op('Mul', [x, cos]), g.op('Mul', [rotate(g, x, half), sin]))
@@ -62,6 +57,108 @@ describe('rotary-embedding', () => {
     expect(ops.filter((op) => op === 'Concat')).toEqual([])
   })
 
+  it.each<[string, Formula]>([
+    [
+      'GPT-J: neighbours by Slice',
+      (g, x) => spellRotation(g, x, 8, [table(5, 8, 'neighbours'), table(5, 8, 'neighbours')], 'neighbours'),
+    ],
+    [
+      'neighbours by Split',
+      (g, x) => spellRotation(g, x, 8, [table(5, 8, 'neighbours'), table(5, 8, 'neighbours')], 'neighbours', 'Split'),
+    ],
+    [
+      'neighbours by Gather',
+      (g, x) => spellRotation(g, x, 8, [table(5, 8, 'neighbours'), table(5, 8, 'neighbours')], 'neighbours', 'Gather'),
+    ],
+    [
+      'cosines stacked with themselves',
+      (g, x) => {
+        const twice = (): Value => {
+          const rows = g.constant(random.tensor([5, 4]))
+          return g.op('Reshape', [spellStack(g, [rows, rows], 'neighbours'), int64([5, 8])])
+        }
+        return spellRotation(g, x, 8, [twice(), twice()], 'neighbours')
+      },
+    ],
+    [
+      'cosines expanded, as repeat_interleave is exported',
+      (g, x) => {
+        const twice = (): Value => {
+          const rows = g.op('Unsqueeze', [random.tensor([5, 4]), int64([2])])
+          return g.op('Reshape', [g.op('Expand', [rows, int64([5, 4, 2])]), int64([5, 8])])
+        }
+        return spellRotation(g, x, 8, [twice(), twice()], 'neighbours')
+      },
+    ],
+  ])('recognises %s', async (_name, formula) => {
+    for (const opset of [13, 17, 20]) {
+      const { ops, model } = await fuseFunction(['rotary-embedding', 'dead-node'], ['n', 2, 5, 8])(formula, { opset })
+      expect(ops.filter((op) => op !== 'Unsqueeze' && op !== 'Reshape')).toEqual(['RotaryEmbedding'])
+      expect([...model.graph.nodes].at(-1)?.int('interleaved', 0)).toBe(1)
+    }
+  })
+
+  it('recognises rows that are picked from a table', async () => {
+    for (const pairing of ['halves', 'neighbours'] as const) {
+      const { ops } = await fuseFunction(['rotary-embedding', 'dead-node'], ['n', 2, 's', 8])(
+        (g, x) => {
+          const positions = g.input('positions', 'int64', ['s'])
+          const cut = (): Value => g.op('Slice', [table(16, 8, pairing), int64([2]), int64([9]), int64([0])])
+          const rows = (): Value => g.op('Gather', [cut(), positions], { axis: 0 })
+          return spellRotation(g, x, 8, [rows(), rows()], pairing)
+        },
+        { feeds: { x: random.tensor([1, 2, 5, 8]), positions: int64([0, 6, 2, -1, 3]) } },
+      )
+      expect(ops.at(-1)).toBe('RotaryEmbedding')
+    }
+  })
+
+  it('recognises cosines gathered for the positions of each batch', async () => {
+    for (const shape of [
+      ['n', 's', 16],
+      [3, 's', 16],
+      [3, 4, 16],
+      ['n', 1, 16],
+    ]) {
+      const sizes = shape.map((dim) => (typeof dim === 'number' ? dim : { n: 2, s: 4 }[dim]) ?? 0)
+      const count = (sizes[0] ?? 0) * (sizes[1] ?? 0)
+      const { ops, model } = await fuseGraph(
+        (g) => {
+          const x = g.input('x', 'float32', shape)
+          const positions = g.input('positions', 'int64', shape.slice(0, 2))
+          const heads = g.op('Transpose', [g.op('Reshape', [x, int64([0, 0, 2, 8])])], { perm: [0, 2, 1, 3] })
+          const rows = (): Value =>
+            g.op('Unsqueeze', [g.op('Gather', [table(7, 8), positions], { axis: 0 }), int64([1])])
+          g.output('y', rotary(g, heads, rows(), rows()))
+        },
+        {
+          only: ['rotary-embedding', 'dead-node'],
+          feeds: {
+            x: random.tensor(sizes),
+            // Positions from the end are none of RotaryEmbedding's own.
+            positions: int64(Array.from({ length: count }, (_, index) => ((index * 5) % 14) - 7)).reshape(
+              sizes.slice(0, 2),
+            ),
+          },
+        },
+      )
+      expect(ops.filter((op) => op === 'RotaryEmbedding').length).toBe(1)
+      expect([...model.graph.nodes].filter(({ op }) => op === 'Mul' || op === 'Add')).toEqual([])
+    }
+  })
+
+  it('computes the same in float16', async () => {
+    const { ops } = await fuseGraph(
+      (g) => {
+        const half = (): Value => g.op('Cast', [table(5, 8, 'neighbours')], { to: 10 })
+        const x = g.input('x', 'float16', [2, 3, 5, 8])
+        g.output('y', spellRotation(g, x, 8, [half(), half()], 'neighbours'))
+      },
+      { only: ['rotary-embedding', 'dead-node'], tolerance: 5e-3 },
+    )
+    expect(ops).toContain('RotaryEmbedding')
+  })
+
   it('rotates before the heads are split', async () => {
     const { ops } = await fuseFunction(
       ['rotary-embedding'],
@@ -73,28 +170,46 @@ describe('rotary-embedding', () => {
     expect(ops).toEqual(['RotaryEmbedding', 'Reshape', 'Transpose'])
   })
 
-  it('computes the same for every size', async () => {
+  it('computes the same for every size, layout and pairing', async () => {
     const size = fc.integer({ min: 1, max: 4 })
     await fc.assert(
-      fc.asyncProperty(size, size, size, size, fc.boolean(), async (batch, heads, sequence, half, split) => {
-        const shape = split ? [batch, sequence, heads * half * 2] : [batch, heads, sequence, half * 2]
-        const { ops } = await fuseFunction(
-          ['rotary-embedding'],
-          shape,
-        )((g, x) => {
-          const value = split
-            ? g.op('Transpose', [g.op('Reshape', [x, int64([0, 0, heads, half * 2])])], { perm: [0, 2, 1, 3] })
-            : x
-          return rotary(g, value, table(sequence, half * 2), table(sequence, half * 2), half)
-        })
-        expect(ops).toContain('RotaryEmbedding')
-      }),
-      { numRuns: 30 },
+      fc.asyncProperty(
+        fc.record({ batch: size, heads: size, sequence: size, half: size }),
+        fc.constantFrom('heads' as const, 'positions' as const, 'merged' as const, 'one head' as const),
+        fc.constantFrom<Pairing>('halves', 'neighbours'),
+        fc.boolean(),
+        async ({ batch, heads, sequence, half }, layout, pairing, own) => {
+          const width = half * 2
+          const shapes = {
+            heads: [batch, heads, sequence, width],
+            positions: [batch, sequence, heads, width],
+            merged: [batch, sequence, heads * width],
+            'one head': [batch, sequence, width],
+          }
+          // Cosines of each batch of its own cannot be taken where heads come first.
+          const each = own && layout !== 'heads' ? batch : 1
+          const { ops } = await fuseFunction(
+            ['rotary-embedding'],
+            shapes[layout],
+          )((g, x) => {
+            const value =
+              layout === 'merged'
+                ? g.op('Transpose', [g.op('Reshape', [x, int64([0, 0, heads, width])])], { perm: [0, 2, 1, 3] })
+                : x
+            const dims = layout === 'positions' ? [each, sequence, 1, width] : [each, 1, sequence, width]
+            const rows = (): Tensor =>
+              table(each * sequence, width, pairing).reshape(layout === 'one head' ? dims.toSpliced(1, 1) : dims)
+            return spellRotation(g, value, width, [rows(), rows()], pairing)
+          })
+          expect(ops).toContain('RotaryEmbedding')
+        },
+      ),
+      { numRuns: 60 },
     )
   })
 
   it.each<[string, RegExp, Formula, Options]>([
-    ['halves that differ', /not seen that both halves/, (g, x) => rotary(g, x, random.tensor([5, 8]), table(5, 8)), {}],
+    ['halves that differ', /not seen that both parts/, (g, x) => rotary(g, x, random.tensor([5, 8]), table(5, 8)), {}],
     [
       'another rotation',
       /does not rotate/,
@@ -143,6 +258,23 @@ describe('rotary-embedding', () => {
       /not one row for each/,
       (g, x) => rotary(g, x, table(10, 8).reshape([2, 5, 8]), table(10, 8).reshape([2, 5, 8])),
       {},
+    ],
+    [
+      'a rotation of halves with cosines for neighbours',
+      /not seen that both parts/,
+      (g, x) => rotary(g, x, table(5, 8, 'neighbours'), table(5, 8, 'neighbours')),
+      {},
+    ],
+    [
+      'cosines of each batch where heads come first',
+      /heads come before its positions/,
+      (g, x) => {
+        const rows = (): Value =>
+          g.op('Unsqueeze', [g.op('Gather', [table(7, 8), g.input('p', 'int64', ['n', 5])]), int64([1])])
+        const one = rows()
+        return rotary(g, x, one, one)
+      },
+      { feeds: { x: random.tensor([2, 2, 5, 8]), p: int64([0, 1, 2, 3, 4, 6, 5, 4, 3, 2]).reshape([2, 5]) } },
     ],
     [
       'a rotation with another user',
