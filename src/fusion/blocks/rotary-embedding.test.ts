@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
-import { type Pairing, repeatedTable, spellRotation, spellStack } from '../../../test/support/spell-rotary.ts'
+import { type Pairing, repeatedTable, spellRotation } from '../../../test/support/spell-rotary.ts'
 import { type GraphBuilder, int64, type Tensor, type Value } from '../../graph/index.ts'
 
 const random = new Random(31)
