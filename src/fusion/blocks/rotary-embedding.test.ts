@@ -74,8 +74,8 @@ describe('rotary-embedding', () => {
       'cosines stacked with themselves',
       (g, x) => {
         const twice = (): Value => {
-          const rows = g.constant(random.tensor([5, 4]))
-          return g.op('Reshape', [spellStack(g, [rows, rows], 'neighbours'), int64([5, 8])])
+          const rows = g.op('Unsqueeze', [random.tensor([5, 4]), int64([2])])
+          return g.op('Reshape', [g.op('Concat', [rows, rows], { axis: -1 }), int64([5, 8])])
         }
         return spellRotation(g, x, 8, [twice(), twice()], 'neighbours')
       },
