@@ -11,6 +11,7 @@ import { hardSwish } from './hard-swish.ts'
 import { instanceNormalization } from './instance-normalization.ts'
 import { layerNormalization } from './layer-normalization.ts'
 import { layerNormalizationChannelFirst } from './layer-normalization-channel-first.ts'
+import { layerNormalizationMoments } from './layer-normalization-moments.ts'
 import { matmulNBits } from './matmul-nbits.ts'
 import { multiHeadAttention } from './multi-head-attention.ts'
 import { normalizationAffine } from './normalization-affine.ts'
@@ -38,6 +39,7 @@ export const blocks: readonly Fusion[] = [
   instanceNormalization,
   layerNormalization,
   layerNormalizationChannelFirst,
+  layerNormalizationMoments,
   // After layer-normalization, which is a root mean square of what has no mean.
   rmsNormalization,
   normalizationAffine,

@@ -16,7 +16,7 @@ import { whyNoFloatKernel } from './float-kernel.ts'
 import { meanAxes, meanOf } from './mean.ts'
 
 /** v², in both spellings. */
-const squareOf = (v: ValuePattern): EitherPattern => either(product(1, [v, v]), node('Pow', [v, scalar(2)]))
+export const squareOf = (v: ValuePattern): EitherPattern => either(product(1, [v, v]), node('Pow', [v, scalar(2)]))
 
 /** v / √(mean(v²) + ε), in every spelling; `also` are factors that may stand between. */
 export function dividedByRootMeanSquare(v: ValuePattern): {
@@ -68,10 +68,11 @@ export const rootMeanSquare = {
   read: (match: Match, context: FusionContext): Normalisation | string => readMean(match, context, rms, x),
 }
 
-function readMean(
+/** What is normalised, by its mean of squares and the ε that is added to that; the reason why it is no normalisation. */
+export function readMean(
   match: Match,
   context: FusionContext,
-  { mean: square, epsilon: read }: ReturnType<typeof dividedByRootMeanSquare>,
+  { mean: square, epsilon: read }: { mean: NodePattern; epsilon: (match: Match) => number },
   data: ValuePattern,
 ): Normalisation | string {
   const value = match.value(data)
@@ -87,10 +88,15 @@ function readMean(
 }
 
 /** The sizes of the last axes that are normalised; the reason when other axes are, or the sizes are open. */
-export function trailingSizes(match: Match, { axes, rank }: Normalisation, context: FusionContext): number[] | string {
+export function trailingSizes(
+  match: Match,
+  { axes, rank }: Normalisation,
+  context: FusionContext,
+  data: ValuePattern = x,
+): number[] | string {
   if (axes.some((axis, index) => axis !== rank - axes.length + index))
     return `it is over axes ${axes} of ${rank}, not the last`
-  const sizes = context.shape(match.value(x))?.slice(-axes.length) ?? []
+  const sizes = context.shape(match.value(data))?.slice(-axes.length) ?? []
   return sizes.every((size) => typeof size === 'number')
     ? sizes
     : `the sizes ${sizes.join(', ')} of the axes it is over are not known`
