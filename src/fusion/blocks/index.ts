@@ -15,6 +15,7 @@ import { layerNormalizationMoments } from './layer-normalization-moments.ts'
 import { matmulNBits } from './matmul-nbits.ts'
 import { multiHeadAttention } from './multi-head-attention.ts'
 import { normalizationAffine } from './normalization-affine.ts'
+import { normalizationPrecision } from './normalization-precision.ts'
 import { packedAttention } from './packed-attention.ts'
 import { quickGelu } from './quick-gelu.ts'
 import { rmsNormalization } from './rms-normalization.ts'
@@ -43,6 +44,7 @@ export const blocks: readonly Fusion[] = [
   // After layer-normalization, which is a root mean square of what has no mean.
   rmsNormalization,
   normalizationAffine,
+  normalizationPrecision,
   skipNormalization,
   skipNormalizationBias,
   // Before attention, which looks for the heads behind it.
