@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { elementTypes, type GraphBuilder, int64, type Value } from '../../graph/index.ts'
 
@@ -69,3 +71,37 @@ it('leaves outputs of the graph and other graphs alone', async () => {
   )
   expect(count(ops, 'Shape')).toBe(2)
 })
+
+testDrawn(
+  'common-shape-data',
+  fc.record({
+    reads: fc.array(
+      fc.record({ ofB: fc.boolean(), axis: fc.nat({ max: 1 }), asScalar: fc.boolean(), detour: fc.nat({ max: 2 }) }),
+      {
+        minLength: 2,
+        maxLength: 6,
+      },
+    ),
+    opset: fc.constantFrom(13, 17),
+  }),
+  ({ reads, opset }) => ({
+    build: (g) => {
+      const a = g.input('a', 'float32', ['batch', 'sequence', 8])
+      const b = g.input('b', 'float32', ['batch', 'sequence'])
+      for (const [index, { ofB, axis, asScalar, detour }] of reads.entries()) {
+        let value = g.op('Gather', [g.op('Shape', [ofB ? b : a]), int64(asScalar ? axis : [axis])])
+        if (detour > 0) value = g.op('Div', [g.op('Mul', [value, int64(detour * 3)]), int64(detour * 3)])
+        g.output(`y${index}`, g.op('Neg', [value]))
+      }
+    },
+    opset,
+    dimensions,
+    fires:
+      reads.some((one, index) =>
+        reads
+          .slice(0, index)
+          .some(({ ofB, axis, asScalar }) => ofB === one.ofB || (axis === one.axis && asScalar === one.asScalar)),
+      ) || reads.some(({ detour }) => detour > 0),
+  }),
+  { also: ['dead-node'] },
+)

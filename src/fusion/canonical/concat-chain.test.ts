@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import type { GraphBuilder, Value } from '../../graph/index.ts'
 
@@ -39,3 +41,35 @@ it('keeps another axis, and a Concat with other users', async () => {
   const shared = await fused((g, a, b, c) => g.op('Relu', [concat(g, 1, g.output('both', concat(g, 1, a, b)), c)]))
   expect(shared.ops).toEqual(['Concat', 'Concat', 'Relu'])
 })
+
+testDrawn(
+  'concat-chain',
+  fc.record({
+    steps: fc.array(
+      fc.record({
+        axis: fc.nat({ max: 2 }),
+        size: fc.integer({ min: 1, max: 2 }),
+        fromTheEnd: fc.boolean(),
+        onLeft: fc.boolean(),
+        isOutput: fc.boolean(),
+      }),
+      { minLength: 2, maxLength: 4 },
+    ),
+    opset: fc.constantFrom(11, 13, 17),
+  }),
+  ({ steps, opset }) => ({
+    build: (g) => {
+      let dims = [1, 2, 1]
+      let value = g.input('x', 'float32', dims)
+      for (const [index, { axis, size, fromTheEnd, onLeft, isOutput }] of steps.entries()) {
+        const other = g.input(`x${index}`, 'float32', dims.with(axis, size))
+        const operands = onLeft ? [other, value] : [value, other]
+        value = g.op('Concat', operands, { axis: fromTheEnd ? axis - 3 : axis })
+        dims = dims.with(axis, (dims[axis] ?? 0) + size)
+        if (isOutput || index === steps.length - 1) g.output(`y${index}`, value)
+      }
+    },
+    opset,
+    fires: steps.filter(({ axis, isOutput }, index) => !isOutput && axis === steps[index + 1]?.axis).length,
+  }),
+)

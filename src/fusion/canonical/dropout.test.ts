@@ -1,7 +1,9 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { shapes, testDrawn } from '../../../test/support/drawn-models.ts'
 import { operators } from '../../../test/support/find.ts'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
-import { buildModel, type GraphBuilder, type Operand, Tensor } from '../../graph/index.ts'
+import { buildModel, elementTypes, type GraphBuilder, type Operand, Tensor } from '../../graph/index.ts'
 import { fuse } from '../fuse.ts'
 
 const only = ['dropout']
@@ -84,3 +86,26 @@ describe('dropout stays, and the report says why,', () => {
       stays(dropped([], { ratio: 0.5, ...attributes }), /is_test = 0/, { opset: 6 })
   })
 })
+
+testDrawn(
+  'dropout',
+  fc.record({
+    shape: shapes({ min: 0 }),
+    ratio: fc.constantFrom(undefined, 0, 0.5, 0.9),
+    training: fc.constantFrom(undefined, false),
+    mask: fc.constantFrom('absent', 'unused', 'used'),
+    opset: fc.constantFrom(7, 10, 12, 13, 17),
+  }),
+  ({ shape, ratio, training, mask, opset }) => ({
+    build: (g) => {
+      const x = g.op('Relu', [g.input('x', 'float32', shape)])
+      const attributes = opset < 12 && ratio !== undefined ? { ratio } : {}
+      const operands = opset < 12 ? [] : [ratio, ...(training === undefined ? [] : [bool(0)])]
+      const { outputs } = g.node('Dropout', [x, ...operands], attributes, { outputs: mask === 'absent' ? 1 : 2 })
+      g.output('y', g.op('Neg', [outputs[0]]))
+      if (mask === 'used') g.output('z', g.op('Cast', [outputs[1]], { to: elementTypes.int32.code }))
+    },
+    opset,
+    fires: mask !== 'used',
+  }),
+)

@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { type CompareOptions, type Fused, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import type { BuildOptions, GraphBuilder, Value } from '../../graph/index.ts'
@@ -107,3 +109,50 @@ it('is no improvement by itself: the model stays byte for byte', async () => {
   expect(bytes.after).toBe(bytes.before)
   expect(report.fusions).toEqual({})
 })
+
+testDrawn(
+  'explicit-attributes',
+  fc.record({
+    op: fc.constantFrom('Conv', 'ConvTranspose', 'MaxPool', 'AveragePool'),
+    image: fc.array(fc.integer({ min: 4, max: 7 }), { minLength: 1, maxLength: 3 }),
+    kernel: fc.integer({ min: 1, max: 3 }),
+    given: fc.record(
+      {
+        strides: fc.integer({ min: 1, max: 2 }),
+        pads: fc.constant(1),
+        dilations: fc.integer({ min: 1, max: 2 }),
+        group: fc.constantFrom(1, 2),
+        auto_pad: fc.constantFrom('VALID', 'SAME_UPPER', 'NOTSET'),
+        ceil_mode: fc.constantFrom(0, 1),
+        count_include_pad: fc.constantFrom(0, 1),
+      },
+      { requiredKeys: [] },
+    ),
+    opset: fc.constantFrom(9, 11, 17, 19),
+  }),
+  ({ op, image, kernel, given, opset }) => ({
+    build: (g) => {
+      const all = (number: number, times = 1): number[] => new Array<number>(image.length * times).fill(number)
+      const { strides, pads, dilations, group = 1, auto_pad, ceil_mode, count_include_pad } = given
+      const isPool = op.endsWith('Pool')
+      const automatic = auto_pad !== undefined && auto_pad !== 'NOTSET'
+      const attributes: Record<string, number | string | number[]> = {
+        ...(strides && { strides: all(strides) }),
+        // Padding is narrower than the kernel, and the runtime's own only where no size depends on it.
+        ...(pads && kernel > pads && !automatic && { pads: all(pads, 2) }),
+        ...(dilations && !isPool && !automatic && { dilations: all(dilations) }),
+        ...(auto_pad && op === 'Conv' && { auto_pad }),
+        ...(group > 1 && !isPool && { group }),
+        ...(isPool && { kernel_shape: all(kernel) }),
+        ...(ceil_mode !== undefined && isPool && opset >= 10 && { ceil_mode }),
+        ...(count_include_pad !== undefined && op === 'AveragePool' && { count_include_pad }),
+      }
+      const x = g.input('x', 'float32', [1, 4, ...image])
+      const weight = random.tensor(op === 'Conv' ? [2, 4 / group, ...all(kernel)] : [4, 2, ...all(kernel)])
+      g.output('y', g.op(op, isPool ? [x] : [x, weight], attributes))
+      g.output('z', g.op('Where', [g.op('Not', [g.op('Greater', [x, 0])]), x, g.op('Neg', [x])]))
+    },
+    opset,
+  }),
+  { also: ['where-not'] },
+)

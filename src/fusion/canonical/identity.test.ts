@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { shapes, testDrawn } from '../../../test/support/drawn-models.ts'
 import { findNode, operators } from '../../../test/support/find.ts'
 import { fuseAndCompare, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { Random } from '../../../test/support/run-model.ts'
@@ -121,3 +123,32 @@ it('an identity inside a nested graph goes, and a name it captured by stays righ
   expect(add.inputs[0]).toBe(findNode(read, 'Relu').output)
   expect(add.inputs[1]).toBe(findNode(read, 'Neg').output)
 })
+
+testDrawn(
+  'identity',
+  fc.record({
+    steps: fc.array(
+      fc.record({ op: fc.constantFrom('Identity', 'Identity', 'Neg', 'Add'), operands: fc.tuple(fc.nat(), fc.nat()) }),
+      {
+        minLength: 1,
+        maxLength: 8,
+      },
+    ),
+    shape: shapes({ min: 0 }),
+    opset: fc.constantFrom(13, 17),
+  }),
+  ({ steps, shape, opset }) => ({
+    build: (g) => {
+      const values = [g.op('Relu', [g.input('x', 'float32', shape)])]
+      const pick = (place: number) => values[place % values.length]
+      for (const {
+        op,
+        operands: [a, b],
+      } of steps)
+        values.push(g.op(op, op === 'Add' ? [pick(a), pick(b)] : [pick(a)]))
+      g.output('y', g.op('Sum', values))
+    },
+    opset,
+    fires: steps.filter(({ op }) => op === 'Identity').length,
+  }),
+)

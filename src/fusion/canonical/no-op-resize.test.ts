@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { type CompareOptions, type Fused, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { type BuildOptions, type GraphBuilder, int64, Tensor, type Value } from '../../graph/index.ts'
 
@@ -57,3 +59,34 @@ describe('no-op-resize keeps', () => {
     expect(ops).toEqual(['Neg', 'Resize'])
   })
 })
+
+testDrawn(
+  'no-op-resize',
+  fc.record({
+    factors: fc.tuple(fc.constantFrom(1, 1, 2, 0.5), fc.constantFrom(1, 1, 3, 1.5)),
+    bySizes: fc.boolean(),
+    mode: fc.constantFrom('nearest', 'linear', 'cubic'),
+    coordinates: fc.constantFrom('half_pixel', 'align_corners', 'asymmetric', 'pytorch_half_pixel'),
+    image: fc.tuple(fc.constantFrom(2, 4), fc.constantFrom(2, 4)),
+    opset: fc.constantFrom(9, 10, 11, 13, 18),
+  }),
+  ({ factors, bySizes, mode, coordinates, image: [h, w], opset }) => ({
+    build: (g) => {
+      const x = g.op('Neg', [g.input('x', 'float32', [1, 2, h, w])])
+      const [vertical, horizontal] = factors
+      const all = scales(1, 1, vertical, horizontal)
+      const none = scales()
+      const operands = bySizes
+        ? [opset < 13 ? none : undefined, opset < 13 ? none : undefined, int64([1, 2, h * vertical, w * horizontal])]
+        : [opset < 13 ? none : undefined, all]
+      const older = { mode: mode === 'cubic' ? 'linear' : mode }
+      const y =
+        opset < 11
+          ? g.op(opset < 10 ? 'Upsample' : 'Resize', [x, scales(1, 1, Math.max(vertical, 1), horizontal)], older)
+          : g.op('Resize', [x, ...operands], { mode, coordinate_transformation_mode: coordinates })
+      g.output('y', y)
+    },
+    opset,
+    fires: factors.every((factor) => factor === 1 || (opset < 11 && factor < 1)),
+  }),
+)

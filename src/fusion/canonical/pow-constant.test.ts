@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { shapes, testDrawn } from '../../../test/support/drawn-models.ts'
 import { type CompareOptions, type Fused, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { type BuildOptions, type ElementType, type GraphBuilder, Tensor, type Value } from '../../graph/index.ts'
@@ -51,3 +53,25 @@ describe('pow-constant', () => {
     expect(ops).toEqual(['Pow', 'ReduceMean'])
   })
 })
+
+const simpler = [2, 0.5, -1]
+
+testDrawn(
+  'pow-constant',
+  fc.record({
+    exponent: fc.constantFrom(...simpler, 1, 3, -2, 0),
+    rank: fc.nat({ max: 3 }),
+    shape: shapes({ min: 0 }),
+    type: fc.constantFrom('float32', 'float16'),
+    opset: fc.constantFrom(7, 12, 13, 17),
+  }),
+  ({ exponent, rank, shape, type, opset }) => ({
+    build: (g) => {
+      const c = Tensor.fromNumbers(type, new Array<number>(rank).fill(1), [exponent])
+      g.output('y', g.op('Pow', [g.input('x', type, shape), c]))
+    },
+    opset,
+    tolerance: type === 'float16' ? 1e-3 : 1e-5,
+    fires: simpler.includes(exponent) && rank <= shape.length,
+  }),
+)

@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { shapes, testDrawn } from '../../../test/support/drawn-models.ts'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 
 const only = ['repeated-function']
@@ -41,3 +43,35 @@ it('keeps one function of another', async () => {
   })
   expect(ops).toEqual(['Neg', 'Abs'])
 })
+
+testDrawn(
+  'repeated-function',
+  fc.record({
+    ops: fc.array(fc.constantFrom('Relu', 'Abs', 'Ceil', 'Floor', 'Round', 'Sign', 'Neg', 'Exp'), {
+      minLength: 1,
+      maxLength: 6,
+    }),
+    nots: fc.nat({ max: 4 }),
+    shape: shapes({ min: 0 }),
+    opset: fc.constantFrom(13, 17),
+  }),
+  ({ ops, nots, shape, opset }) => ({
+    build: (g) => {
+      const y = ops.reduce((value, op) => g.op(op, [value]), g.op('Sin', [g.input('x', 'float32', shape)]))
+      let truth = g.op('Greater', [y, 0])
+      for (let index = 0; index < nots; index++) truth = g.op('Not', [truth])
+      g.output('y', y)
+      g.output('truth', truth)
+    },
+    opset,
+    fires: countRepeated([...ops]) + Math.floor(nots / 2),
+  }),
+)
+
+/** How often a function stands behind itself, once what has gone has gone. */
+function countRepeated(ops: string[]): number {
+  const place = ops.findIndex((op, index) => op !== 'Exp' && op === ops[index + 1])
+  if (place === -1) return 0
+  ops.splice(place, ops[place] === 'Neg' ? 2 : 1)
+  return 1 + countRepeated(ops)
+}

@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { type CompareOptions, type Fused, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { type BuildOptions, type GraphBuilder, int64, Tensor, type Value } from '../../graph/index.ts'
 import { reshapeOperand } from './row-major-view.ts'
@@ -86,3 +88,29 @@ it('writes sizes as they are, 0 for those that stay, −1 for one', () => {
   expect(reshapeOperand([0, 'n'], [0, 3, 'n'])).toBeUndefined()
   expect(reshapeOperand(['n'], undefined)).toBeUndefined()
 })
+
+testDrawn(
+  'reshape-shape',
+  fc.record({
+    shape: fc.array(fc.constantFrom<(number | string)[]>('batch', 'sequence', 2, 3), { minLength: 2, maxLength: 4 }),
+    order: fc.uniqueArray(fc.nat({ max: 3 }), { minLength: 4, maxLength: 4 }),
+    merged: fc.boolean(),
+    opset: fc.constantFrom(13, 17),
+  }),
+  ({ shape, order, merged, opset }) => {
+    const axes = order.filter((axis) => axis < shape.length)
+    const taken = merged ? axes.slice(0, -1) : axes
+    const misplaced = taken.filter((axis, place) => typeof shape[axis] === 'string' && shape[place] !== shape[axis])
+    return {
+      build: (g) => {
+        const x = g.input('x', 'float32', shape)
+        const sizes = taken.map((axis) => size(g, x, axis))
+        g.output('y', g.op('Reshape', [x, g.op('Concat', [...sizes, ...(merged ? [int64([-1])] : [])], { axis: 0 })]))
+      },
+      opset,
+      dimensions,
+      // One size at most may be left to be worked out.
+      ...(misplaced.length + Number(merged) <= 1 ? { fires: 1 } : {}),
+    }
+  },
+)

@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { type Fused, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { type GraphBuilder, int64, Tensor, type Value } from '../../graph/index.ts'
@@ -87,3 +89,27 @@ describe('resize-scales', () => {
     expect(ratio.ops.length).toBeGreaterThan(1)
   })
 })
+
+testDrawn(
+  'resize-scales',
+  fc.record({
+    factors: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 })),
+    divisors: fc.tuple(fc.constantFrom(1, 1, 2), fc.constantFrom(1, 1, 2)),
+    mode: fc.constantFrom('nearest', 'linear', 'cubic'),
+    coordinates: fc.constantFrom('half_pixel', 'align_corners', 'asymmetric', 'pytorch_half_pixel'),
+    rounding: fc.constantFrom('round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'),
+    opset: fc.constantFrom(13, 17, 18),
+  }),
+  ({ factors, divisors, mode, coordinates, rounding, opset }) => ({
+    build: (g) => {
+      const x = g.input('x', 'float32', ['n', 2, 'h', 'w'])
+      const larger = g.op('Mul', [g.op('Shape', [x]), int64([1, 1, ...factors])])
+      const sizes = g.op('Div', [larger, int64([1, 1, ...divisors])])
+      const attributes = { mode, coordinate_transformation_mode: coordinates, nearest_mode: rounding }
+      g.output('y', g.op('Resize', [x, undefined, undefined, sizes], attributes))
+    },
+    opset,
+    dimensions,
+    fires: factors.every((factor, index) => factor % (divisors[index] ?? 1) === 0),
+  }),
+)

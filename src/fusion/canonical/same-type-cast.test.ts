@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { shapes, testDrawn } from '../../../test/support/drawn-models.ts'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { elementTypes } from '../../graph/index.ts'
 
@@ -56,3 +58,27 @@ it('keeps a Cast that is all there is between an input and an output', async () 
   expect(ops).toEqual(['Cast'])
   expect(reasons).toEqual(['The output "y" would become an input of its graph.'])
 })
+
+testDrawn(
+  'same-type-cast',
+  fc.record({
+    types: fc.array(fc.constantFrom('float32', 'float64', 'float16', 'int32', 'int64', 'bool'), {
+      minLength: 1,
+      maxLength: 5,
+    }),
+    shape: shapes({ min: 0 }),
+    opset: fc.constantFrom(9, 13, 19),
+  }),
+  ({ types, shape, opset }) => ({
+    build: (g) =>
+      g.output(
+        'y',
+        types.reduce(
+          (value, type) => g.op('Cast', [value], { to: elementTypes[type].code }),
+          g.op('Neg', [g.input('x', 'float32', shape)]),
+        ),
+      ),
+    opset,
+    fires: types.filter((type, index) => type === (types[index - 1] ?? 'float32')).length,
+  }),
+)

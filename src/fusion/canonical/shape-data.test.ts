@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { findNode } from '../../../test/support/find.ts'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { elementTypes, type GraphBuilder, int64, Tensor, type Value } from '../../graph/index.ts'
@@ -94,3 +96,38 @@ describe('shape-data leaves alone', () => {
     expect(ops).toEqual(['Concat', 'Slice'])
   })
 })
+
+testDrawn(
+  'shape-data',
+  fc.record({
+    sizes: fc.array(fc.constantFrom<(number | string)[]>(2, 3, 4, 'n'), { minLength: 2, maxLength: 4 }),
+    steps: fc.array(
+      fc.record({
+        op: fc.constantFrom('Add', 'Mul', 'Sub', 'Div', 'Max', 'Concat'),
+        axis: fc.nat(),
+        onLeft: fc.boolean(),
+      }),
+      { maxLength: 4 },
+    ),
+    first: fc.nat(),
+    opset: fc.constantFrom(13, 17, 19),
+  }),
+  ({ sizes, steps, first, opset }) => ({
+    build: (g) => {
+      const x = g.input('x', 'float32', sizes)
+      const shape = g.op('Shape', [x])
+      const size = (axis: number): Value => g.op('Gather', [shape, int64([axis % sizes.length])])
+      const numbers = steps.reduce((value, { op, axis, onLeft }) => {
+        const operands = onLeft ? [size(axis), value] : [value, size(axis)]
+        return op === 'Concat' ? g.op(op, operands, { axis: 0 }) : g.op(op, operands)
+      }, size(first))
+      const total = g.op('ReduceSum', [g.op('Cast', [numbers], { to: elementTypes.float32.code })], { keepdims: 0 })
+      g.output('y', g.op('Mul', [x, total]))
+    },
+    opset,
+    dimensions: { n: 5 },
+    ...([first, ...steps.map(({ axis }) => axis)].some((axis) => sizes[axis % sizes.length] === 'n')
+      ? {}
+      : { fires: true }),
+  }),
+)

@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { shapes, testDrawn } from '../../../test/support/drawn-models.ts'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 
 const only = ['single-operand']
@@ -31,3 +33,30 @@ it('keeps what has two operands, or two parts', async () => {
   )
   expect(ops).toEqual(['Relu', 'Sum', 'Split'])
 })
+
+testDrawn(
+  'single-operand',
+  fc.record({
+    op: fc.constantFrom('Concat', 'Sum', 'Mean', 'Max', 'Min', 'Split'),
+    shape: shapes(),
+    place: fc.nat({ max: 2 }),
+    fromTheEnd: fc.boolean(),
+    count: fc.constantFrom(1, 1, 2),
+    opset: fc.constantFrom(8, 11, 13, 17),
+  }),
+  ({ op, shape, place, fromTheEnd, count, opset }) => ({
+    build: (g) => {
+      const axis = place % shape.length
+      const sizes = shape.map((size, index) => (op === 'Split' && index === axis ? size * count : size))
+      const x = g.op('Neg', [g.input('x', 'float32', sizes)])
+      const attributes = ['Concat', 'Split'].includes(op)
+        ? { axis: fromTheEnd && opset > 9 ? axis - shape.length : axis }
+        : {}
+      const inputs = op === 'Split' ? [x] : Array.from({ length: count }, () => x)
+      const { outputs } = g.node(op, inputs, attributes, { outputs: op === 'Split' ? count : 1 })
+      for (const [index, output] of outputs.entries()) if (output !== undefined) g.output(`y${index}`, output)
+    },
+    opset,
+    fires: count === 1,
+  }),
+)

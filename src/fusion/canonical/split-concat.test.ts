@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { int64, type Value } from '../../graph/index.ts'
 
@@ -39,3 +41,31 @@ it('needs the same axis', async () => {
   )
   expect(ops).toEqual(['Neg', 'Split', 'Concat'])
 })
+
+testDrawn(
+  'split-concat',
+  fc.record({
+    sizes: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2, maxLength: 4 }),
+    axes: fc.tuple(fc.nat({ max: 2 }), fc.nat({ max: 2 })),
+    fromTheEnd: fc.tuple(fc.boolean(), fc.boolean()),
+    swapped: fc.boolean(),
+    opset: fc.constantFrom(11, 13, 17),
+  }),
+  ({ sizes, axes: [from, to], fromTheEnd, swapped, opset }) => {
+    const equal = sizes.every((size) => size === sizes[0])
+    const along = equal ? to : from
+    const total = sizes.reduce((a, b) => a + b, 0)
+    const axisOf = (axis: number, negative: boolean | undefined): number => (negative ? axis - 3 : axis)
+    return {
+      build: (g) => {
+        const x = g.op('Neg', [g.input('x', 'float32', [2, 2, 2].with(from, total))])
+        const operands = opset < 13 ? [x] : [x, int64(sizes)]
+        const attributes = { axis: axisOf(from, fromTheEnd[0]), ...(opset < 13 ? { split: sizes } : {}) }
+        const { outputs } = g.node('Split', operands, attributes, { outputs: sizes.length })
+        g.output('y', g.op('Concat', swapped ? outputs.toReversed() : outputs, { axis: axisOf(along, fromTheEnd[1]) }))
+      },
+      opset,
+      fires: !swapped && along === from,
+    }
+  },
+)

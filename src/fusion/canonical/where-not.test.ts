@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { dimsWithin, shapes, testDrawn } from '../../../test/support/drawn-models.ts'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import type { GraphBuilder, Value } from '../../graph/index.ts'
 
@@ -37,3 +39,27 @@ it('leaves the Not to its other users', async () => {
   })
   expect(ops).toEqual(['Greater', 'Not', 'Where'])
 })
+
+testDrawn(
+  'where-not',
+  fc
+    .tuple(shapes(), fc.nat({ max: 3 }), fc.boolean(), fc.constantFrom(9, 13, 17))
+    .chain(([shape, nots, isShared, opset]) =>
+      fc.record({
+        dims: fc.tuple(dimsWithin(shape), dimsWithin(shape), dimsWithin(shape)),
+        nots: fc.constant(nots),
+        isShared: fc.constant(isShared),
+        opset: fc.constant(opset),
+      }),
+    ),
+  ({ dims: [condition, whenTrue, whenFalse], nots, isShared, opset }) => ({
+    build: (g) => {
+      let value = g.op('Greater', [g.input('c', 'float32', condition), 0])
+      for (let index = 0; index < nots; index++) value = g.op('Not', [value])
+      if (isShared) g.output('z', value)
+      g.output('y', g.op('Where', [value, g.input('a', 'float32', whenTrue), g.input('b', 'float32', whenFalse)]))
+    },
+    opset,
+    fires: nots,
+  }),
+)
