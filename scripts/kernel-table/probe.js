@@ -1,5 +1,6 @@
-// Asks the installed onnxruntime-web, in a real browser, for which operators, opsets and element types it has kernels, and writes the
-// answer to src/fusion/kernels/. Run after `npm run build`: node scripts/kernel-table/probe.js
+// Asks an onnxruntime-web, in a real browser, for which operators, opsets and element types it has kernels, and writes the answer to
+// src/fusion/kernels/. Run after `npm run build`: node scripts/kernel-table/probe.js [FOLDER]
+// FOLDER holds an unpacked package of another release (npm pack onnxruntime-web@1.27.0; tar xzf …); default: the installed one.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
@@ -10,7 +11,8 @@ process.env.AWS_LAMBDA_JS_RUNTIME ??= 'nodejs22.x'
 const { default: npmChromium } = await import('@sparticuz/chromium')
 
 const schemas = JSON.parse(readFileSync(new URL('./schemas.json', import.meta.url), 'utf8'))
-const ort = JSON.parse(readFileSync('node_modules/onnxruntime-web/package.json', 'utf8'))
+const [folder = 'node_modules/onnxruntime-web'] = process.argv.slice(2)
+const ort = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
 const newestOpset = 24
 
 /** tensor(float) → float32; undefined for what is no plain tensor type of ours. */
@@ -243,7 +245,7 @@ const server = createServer((request, response) => {
   const path = decodeURIComponent(new URL(request.url, 'http://x').pathname)
   if (path === '/') return response.writeHead(200, { 'content-type': 'text/html' }).end(page404)
   try {
-    const body = readFileSync(join('node_modules/onnxruntime-web/dist', path))
+    const body = readFileSync(join(folder, 'dist', path))
     response
       .writeHead(200, { 'content-type': path.endsWith('.wasm') ? 'application/wasm' : 'text/javascript' })
       .end(body)

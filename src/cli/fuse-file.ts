@@ -81,7 +81,9 @@ async function run(
   if (!replace) await refuseToOverwrite(source, output)
   onStage('fusing')
   // Pinned here and not by `fuse`: what the fused model is compared with has the same sizes.
-  const { dimensions = {}, ...rest } = fuseOptions
+  const { dimensions = {}, ...given } = fuseOptions
+  const version = onnxRuntimeVersion([path.dirname(path.resolve(input))])
+  const rest = { ...given, ...(version && { runtime: version }) }
   const { original, fused, report } = await timed('fuse', () => {
     const original = pinDimensions(source.model, dimensions)
     const { model, report } = fuse(original, rest)
@@ -90,7 +92,7 @@ async function run(
   result.nodes = report.nodes
   result.fusions = report.fusions
   result.nearMisses = report.nearMisses
-  const { full, short } = placementReport(source.model, fused, onnxRuntimeVersion([path.dirname(path.resolve(input))]))
+  const { full, short } = placementReport(source.model, fused, version)
   const { cpu: nodesOnCpu, againstGraphCapture, suggestions } = full
   result.placement = { ...short, nodesOnCpu, againstGraphCapture, suggestions }
   onStage('encoding')

@@ -7,6 +7,8 @@ import {
   type Tensor,
   type Value,
 } from '../graph/index.ts'
+import type { KernelTable } from './kernels/kernel-table.ts'
+import { kernelsOf } from './kernels/kernels.ts'
 import type { Target } from './target.ts'
 
 /** One size of a shape: a number, or what stands for one; two are the same size exactly when their texts agree. */
@@ -22,6 +24,8 @@ export interface FusionContext {
   /** The branch that an If takes in every run that does not fail; undefined where it may be either. */
   branch(node: Node): 'then_branch' | 'else_branch' | undefined
   readonly target: Target
+  /** The kernels of the runtime that the model is going to run on. */
+  readonly kernels: KernelTable
   /** Runs a model; undefined where no runtime is at hand. Throws when the runtime cannot. */
   readonly evaluate: Evaluate | undefined
 }
@@ -37,7 +41,14 @@ export const sameShape = (a: readonly Dim[] | undefined, b: readonly Dim[] | und
   a !== undefined && b !== undefined && a.length === b.length && a.every((dim, axis) => sameDim(dim, b[axis]))
 
 /** Knows what follows from the model's inputs: shapes are inferred when the first fusion asks, and for new nodes as they come. */
-export function inferredContext(model: Model, target: Target = 'web', evaluate?: Evaluate): FusionContext {
+export function inferredContext(
+  model: Model,
+  {
+    target = 'web',
+    evaluate,
+    kernels = kernelsOf().table,
+  }: { target?: Target | undefined; evaluate?: Evaluate | undefined; kernels?: KernelTable } = {},
+): FusionContext {
   let inferred: Shapes | undefined
   const shapes = (): Shapes => {
     inferred ??= inferShapes(model)
@@ -49,6 +60,7 @@ export function inferredContext(model: Model, target: Target = 'web', evaluate?:
     data: (value) => shapes().dataOf(value),
     branch: (node) => shapes().branchOf(node),
     target,
+    kernels,
     evaluate,
   }
 }

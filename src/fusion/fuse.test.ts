@@ -22,6 +22,19 @@ const chain = (g: GraphBuilder): void => {
   g.output('y', g.op('Relu', [value]))
 }
 
+it('goes by the kernels of the release that the model is to run on', () => {
+  const build = (g: GraphBuilder): void => {
+    g.output('y', g.op('LRN', [g.input('x', 'float32', [1, 4, 5, 5])], { size: 3 }))
+  }
+  const fused = (runtime?: string) => fuse(buildModel(build, { opset: 19 }), runtime === undefined ? {} : { runtime })
+  expect(operators(fused('1.27.0').model)).toEqual(['LRN'])
+  expect(fused('1.27.0').report.nearMisses.map(({ reason }) => reason)).toEqual([
+    'AveragePool has no WebGPU kernel for float32 in opset 19 either',
+  ])
+  expect(operators(fused('1.30.0').model)).toContain('AveragePool')
+  expect(operators(fused().model)).toContain('AveragePool')
+})
+
 describe('only and skip', () => {
   const fired = (options: Parameters<typeof fuse>[1]): Record<string, number> =>
     fuse(buildModel(chain), options).report.fusions

@@ -17,6 +17,7 @@ import {
 import { FusionError } from './errors.ts'
 import { fusions } from './fusions.ts'
 import { guards } from './guards/index.ts'
+import { kernelsOf } from './kernels/kernels.ts'
 import { opsetLowerings, shapeArithmetic } from './legalise/index.ts'
 import { bestOpset } from './legalise/lowering.ts'
 import { lowerOpset } from './opset/lower-opset.ts'
@@ -49,6 +50,8 @@ export interface FuseOptions {
   fusions?: readonly Fusion[]
   /** Where the model is to run. Default: `web`. */
   target?: Target
+  /** The version of onnxruntime-web by whose kernels rewrites go, as "1.30.0". Default, and for a version that is not known: the newest known. */
+  runtime?: string
   /** Sizes of symbolic dimensions of the inputs, by name (or as `input:axis`): they are fixed in the fused model. */
   dimensions?: Readonly<Record<string, number>>
   /** Computes constants; without it only those are folded that need no runtime. */
@@ -90,7 +93,8 @@ export const fusionNames: readonly string[] = [
  * that the model has not, or cannot run with.
  */
 export function fuse(model: Model, options: FuseOptions = {}): { model: Model; report: FusionReport } {
-  const { fusions: more = [], maxRewrites } = options
+  const { fusions: more = [], maxRewrites, target, evaluate } = options
+  const { table: kernels } = kernelsOf(options.runtime)
   const wanted = selection([...fusionNames, ...more.map(({ name }) => name)], options)
   const before = countNodes(model.graph)
   const unchanged = (nearMisses: NearMiss[]) => ({
@@ -118,7 +122,7 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
     if (copy.opset !== from) count(name, 1)
   }
   moveOpset(raising, (raised) => raiseOpset(raised, 17, inferredContext(raised)))
-  const context = inferredContext(copy, options.target, options.evaluate)
+  const context = inferredContext(copy, { target, evaluate, kernels })
   const steps: Step[] = []
   const apply = (list: readonly Fusion[]): DriverResult => {
     const most = maxRewrites === undefined ? undefined : maxRewrites - steps.length
@@ -127,9 +131,9 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
     steps.push(...result.steps)
     return result
   }
-  if (options.target !== 'onnx' && copy.opset > bestOpset) {
+  if (target !== 'onnx' && copy.opset > bestOpset) {
     apply(opsetLowerings)
-    moveOpset(lowering, lowerOpset)
+    moveOpset(lowering, (lowered) => lowerOpset(lowered, kernels))
   }
   const main = [...fusions(), ...more]
   let fusedMisses = apply(main).nearMisses

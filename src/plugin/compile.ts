@@ -138,7 +138,7 @@ async function build(
   const { fused, only, skip, target, dimensions } = settings
   // Pinned here and not by `fuse`: what the fused model is compared with has the same sizes.
   const original = pinDimensions(source.model, dimensions)
-  const fuseOptions = { target, evaluate, ...(only && { only }), ...(skip && { skip }) }
+  const fuseOptions = { target, evaluate, ...(version && { runtime: version }), ...(only && { only }), ...(skip && { skip }) }
   const { model, report } = fuse(original, fused ? fuseOptions : { only: [] })
   const stored = await store(source, model, folder)
   const untilVerification = performance.now() - started

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { hasKernel } from '../../src/fusion/kernels/kernels.ts'
+import { hasKernel, kernelsOf } from '../../src/fusion/kernels/kernels.ts'
 import { placement } from '../../src/fusion/placement/index.ts'
 import {
   buildModel,
@@ -70,7 +70,7 @@ export function testLowering(name: string, tests: LoweringTests): void {
   const spellings = Object.entries(tests.spellings).map(([label, spelling]) => ({ label, ...asSpelling(spelling) }))
   const cases = spellings.flatMap((spelling) =>
     (spelling.types ?? ['float32', 'float16'])
-      .filter((type) => op === undefined || hasKernel('wasm', op, spelling.opset, type) !== false)
+      .filter((type) => op === undefined || hasKernel(kernelsOf().table, 'wasm', op, spelling.opset, type) !== false)
       .map((type) => ({ ...spelling, type })),
   )
   const inFloat32 = cases.filter(({ type }) => type === 'float32')

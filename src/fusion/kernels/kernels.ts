@@ -1,29 +1,30 @@
 import type { ElementType, Model, Node } from '../../graph/index.ts'
 import type { KernelTable } from './kernel-table.ts'
-import { onnxruntimeWeb } from './onnxruntime-web-1.30.ts'
+import { onnxruntimeWeb as release127 } from './onnxruntime-web-1.27.ts'
+import { onnxruntimeWeb as release130 } from './onnxruntime-web-1.30.ts'
 
 export type Provider = 'webgpu' | 'wasm'
 
-/** The releases of onnxruntime-web whose kernels are known, by their first two numbers. */
-const tables: Readonly<Record<string, KernelTable>> = { '1.30': onnxruntimeWeb }
+/** The releases of onnxruntime-web whose kernels are known, by their first two numbers. Asked, 1.29 answers as 1.30 does; there is no 1.28. */
+const tables: Readonly<Record<string, KernelTable>> = { '1.27': release127, '1.29': release130, '1.30': release130 }
 
-/** The release whose kernels rewrites go by. */
+/** The release whose kernels rewrites go by where none is given. */
 export const newestRelease = '1.30'
 
 /** The kernels of a release, as "1.30.0"; those of the newest known one for a release that is not known, and which release they are of. */
 export function kernelsOf(version: string = newestRelease): { release: string; table: KernelTable } {
   const release = version.split('.').slice(0, 2).join('.')
   const table = tables[release]
-  return table === undefined ? { release: newestRelease, table: onnxruntimeWeb } : { release, table }
+  return table === undefined ? { release: newestRelease, table: release130 } : { release, table }
 }
 
 /** Whether onnxruntime-web has a kernel for an operator as an opset defines it, on data of that type; undefined for operators it was not asked for. */
 export function hasKernel(
+  table: KernelTable,
   provider: Provider,
   target: string,
   opset: number,
   elementType: ElementType,
-  table: KernelTable = onnxruntimeWeb,
 ): boolean | undefined {
   const versions = table[target]
   if (versions === undefined) return undefined
@@ -35,8 +36,8 @@ export function hasKernel(
 }
 
 /** Whether a node of the model, on float32 data, would get a WebGPU kernel that it lacks by being read under another opset. */
-export function gainsKernel(model: Model, opset: number): boolean {
-  const runs = (node: Node, version: number) => hasKernel('webgpu', node.target, version, 'float32') === true
+export function gainsKernel(table: KernelTable, model: Model, opset: number): boolean {
+  const runs = (node: Node, version: number) => hasKernel(table, 'webgpu', node.target, version, 'float32') === true
   for (const node of model.graph.walk()) {
     if (node.domain === '' && !runs(node, model.opset) && runs(node, opset)) return true
   }

@@ -23,8 +23,8 @@ const fixedType: ReadonlySet<string> = new Set(['And', 'Or', 'Xor', 'Not', 'If']
 /** Whether an operator runs on WebGPU, and on wasm for the fallback, as that opset defines it. */
 export const runsOnWeb = (op: string, opset: number, type: ElementType, context: FusionContext): boolean => {
   const known = fixedType.has(op) ? 'float32' : type
-  if (hasKernel('webgpu', op, opset, known) !== true) return false
-  return context.target === 'webgpu' || hasKernel('wasm', op, opset, known) === true
+  if (hasKernel(context.kernels, 'webgpu', op, opset, known) !== true) return false
+  return context.target === 'webgpu' || hasKernel(context.kernels, 'wasm', op, opset, known) === true
 }
 
 /** Why one of the operators does not run on data of that type. */
@@ -69,7 +69,7 @@ export const defineLowering = ({ name, op, form, lower }: Lowering): Fusion =>
       const [x] = root.inputs
       const type = fixedType.has(op) ? 'float32' : x && context.elementType(x)
       if (type === undefined) return `the element type of "${x}" is not known`
-      const isInTheWay = newOperators.has(op) && gainsKernel(root.graph.model, bestOpset)
+      const isInTheWay = newOperators.has(op) && gainsKernel(context.kernels, root.graph.model, bestOpset)
       if (runsOnWeb(op, root.opset, type, context) && !isInTheWay) return undefined
       return missingKernel(form, root, type, context) ?? lower(root, graph, context)
     },

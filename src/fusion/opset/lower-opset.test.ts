@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { fuseAndCompare } from '../../../test/support/fuse-and-compare.ts'
 import { buildModel, clone, type ElementType, type GraphBuilder, type Value } from '../../graph/index.ts'
+import { kernelsOf } from '../kernels/kernels.ts'
 import { lowerOpset } from './lower-opset.ts'
 
 const build = (opset: number, body: (g: GraphBuilder, x: Value) => Value, type: ElementType = 'float32') =>
@@ -8,7 +9,7 @@ const build = (opset: number, body: (g: GraphBuilder, x: Value) => Value, type: 
 
 const reason = (...parameters: Parameters<typeof build>): string | undefined => {
   const copy = clone(build(...parameters))
-  const why = lowerOpset(copy)
+  const why = lowerOpset(copy, kernelsOf().table)
   expect(copy.opset).toBe(parameters[0])
   return why
 }

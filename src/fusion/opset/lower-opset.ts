@@ -1,4 +1,5 @@
 import type { ElementType, Model, Value } from '../../graph/index.ts'
+import type { KernelTable } from '../kernels/kernel-table.ts'
 import { gainsKernel } from '../kernels/kernels.ts'
 import { bestOpset, newOperators } from '../legalise/lowering.ts'
 
@@ -28,8 +29,8 @@ const newTypes: ReadonlySet<ElementType> = new Set([
  * they admit (onnx 1.23), except for those listed above. onnxruntime's WebGPU kernels are registered for the older versions of several of
  * them, so the number alone decides whether a MaxPool runs on the GPU. Left alone where nothing is gained; gives the reason where it cannot be.
  */
-export function lowerOpset(model: Model): string | undefined {
-  if (model.opset <= bestOpset || !gainsKernel(model, bestOpset)) return undefined
+export function lowerOpset(model: Model, kernels: KernelTable): string | undefined {
+  if (model.opset <= bestOpset || !gainsKernel(kernels, model, bestOpset)) return undefined
   if (model.functions.length > 0) return 'its functions have an operator set of their own'
   for (const node of model.graph.walk()) {
     if (node.domain !== '') continue

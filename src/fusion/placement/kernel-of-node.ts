@@ -1,7 +1,6 @@
 import type { ElementType, Node, Value } from '../../graph/index.ts'
 import { castTarget } from '../canonical/same-type-cast.ts'
 import type { FusionContext } from '../context.ts'
-import type { KernelTable } from '../kernels/kernel-table.ts'
 import { hasKernel, type Provider } from '../kernels/kernels.ts'
 
 /** Which input's element type decides on the kernel, where that is not the first. */
@@ -34,17 +33,12 @@ const neverOnGpu: ReadonlySet<ElementType> = new Set([
 ])
 
 /** Why a node gets no kernel of that provider; undefined where it gets one. */
-export function whyNoKernel(
-  provider: Provider,
-  node: Node,
-  context: Pick<FusionContext, 'elementType'> & FusionContext,
-  table?: KernelTable,
-): string | undefined {
+export function whyNoKernel(provider: Provider, node: Node, context: FusionContext): string | undefined {
   const { target } = node
   const value: Value | undefined = node.inputs[dataInput[target] ?? 0] ?? node.outputs[0]
   const type = fixedType.has(target) ? 'float32' : value && context.elementType(value)
   if (type === undefined) return `the element type of "${value}" is not known`
-  const known = hasKernel(provider, target, node.opset, type, table)
+  const known = hasKernel(context.kernels, provider, target, node.opset, type)
   if (known === undefined) return `the table of kernels does not know ${target}`
   if (!known) return `no kernel for ${type} in opset ${node.opset}`
   const made = node.is('Cast') ? castTarget(node, context) : undefined

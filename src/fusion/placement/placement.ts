@@ -2,7 +2,6 @@ import type { Graph, Model, Node, Value } from '../../graph/index.ts'
 import { byteLength } from '../../graph/index.ts'
 import { isRandom } from '../canonical/random-operators.ts'
 import { type FusionContext, inferredContext } from '../context.ts'
-import type { KernelTable } from '../kernels/kernel-table.ts'
 import { kernelsOf } from '../kernels/kernels.ts'
 import { whyNoKernel } from './kernel-of-node.ts'
 import { changesLayout, isView, readsOnCpu, writesOnCpu } from './memory-types.ts'
@@ -49,7 +48,7 @@ export const bindingLimit = 128 * 1024 * 1024
  */
 export function placement(model: Model, version?: string): Placement {
   const { release, table } = kernelsOf(version)
-  const context = inferredContext(model)
+  const context = inferredContext(model, { kernels: table })
   const onCpu = new Map<Node, string>()
   const gpu: Node[] = []
   const copies = { toGpu: 0, toCpu: 0 }
@@ -57,7 +56,7 @@ export function placement(model: Model, version?: string): Placement {
   const constants = constantValues(model.graph)
   for (const graph of graphsOf(model.graph)) {
     const nodes = [...graph.nodes].filter((node) => !node.outputs.some((output) => output && constants.has(output)))
-    const reasons = partition(nodes, context, table)
+    const reasons = partition(nodes, context)
     for (const node of nodes) {
       const reason = reasons.get(node)
       if (reason === undefined) gpu.push(node)
@@ -121,10 +120,10 @@ function constantValues(graph: Graph): Set<Value> {
  * The nodes of one graph that end up on the CPU, with the reason: those without a kernel. onnxruntime would also leave there what works on
  * shapes alone (GetCpuPreferredNodes), but asks its provider a second time after having looked at the layout, which then claims them.
  */
-function partition(nodes: readonly Node[], context: FusionContext, table: KernelTable): Map<Node, string> {
+function partition(nodes: readonly Node[], context: FusionContext): Map<Node, string> {
   const onCpu = new Map<Node, string>()
   for (const node of nodes) {
-    const reason = whyNoKernel('webgpu', node, context, table)
+    const reason = whyNoKernel('webgpu', node, context)
     if (reason !== undefined) onCpu.set(node, noKernel(reason))
   }
   return onCpu
