@@ -1,5 +1,8 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { dimsWithin, shapes, testDrawn } from '../../../test/support/drawn-models.ts'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
+import { Random } from '../../../test/support/run-model.ts'
 import { buildModel, int64, tensorType } from '../../graph/index.ts'
 import { evaluate } from '../../plugin/evaluator.ts'
 import { fuse } from '../fuse.ts'
@@ -96,3 +99,54 @@ describe('constant-fold', () => {
     expect(ops).toEqual(['Sqrt', 'Add'])
   })
 })
+
+testDrawn(
+  'constant-fold',
+  fc.record({
+    dims: shapes().chain((shape) => fc.array(dimsWithin(shape), { minLength: 2, maxLength: 4 })),
+    steps: fc.array(
+      fc.record({
+        op: fc.constantFrom('Add', 'Mul', 'Sub', 'Max', 'Exp', 'Neg', 'Sin', 'Sigmoid'),
+        operands: fc.tuple(fc.nat(), fc.nat()),
+      }),
+      { minLength: 2, maxLength: 10 },
+    ),
+    opset: fc.constantFrom(9, 13, 17),
+  }),
+  ({ dims, steps, opset }) => ({
+    build: (g) => {
+      const random = new Random(steps.length)
+      const values = dims.map((own, index) =>
+        index === 0 ? g.input('x', 'float32', own) : g.constant(random.tensor(own)),
+      )
+      const pick = (place: number) => values[place % values.length]
+      for (const {
+        op,
+        operands: [a, b],
+      } of steps) {
+        values.push(g.op(op, ['Add', 'Mul', 'Sub', 'Max'].includes(op) ? [pick(a), pick(b)] : [pick(a)]))
+      }
+      g.output('y', g.op('Tanh', [g.op('Sum', values)]))
+    },
+    opset,
+    evaluate,
+    fires: dependsOnConstantsAlone(dims.length, steps),
+  }),
+)
+
+/** Whether there is a node that takes no part of x, which is value 0. */
+function dependsOnConstantsAlone(
+  count: number,
+  steps: readonly { op: string; operands: readonly [number, number] }[],
+): boolean {
+  const varies = Array.from({ length: count }, (_, index) => index === 0)
+  for (const {
+    op,
+    operands: [a, b],
+  } of steps) {
+    const ofBoth = ['Add', 'Mul', 'Sub', 'Max'].includes(op)
+    const [left, right] = [varies[a % varies.length] ?? false, ofBoth && (varies[b % varies.length] ?? false)]
+    varies.push(left || right)
+  }
+  return varies.slice(count).includes(false)
+}

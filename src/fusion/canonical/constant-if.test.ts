@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { shapes, testDrawn } from '../../../test/support/drawn-models.ts'
 import { operators } from '../../../test/support/find.ts'
 import { fuseAndCompare, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { Random } from '../../../test/support/run-model.ts'
@@ -263,3 +265,50 @@ describe('constant-if leaves alone', () => {
     expect(ops).toEqual(['Greater', 'If', 'If'])
   })
 })
+
+interface Tree {
+  condition: boolean | 'computed'
+  op: string
+  branches: Tree[]
+}
+
+const tree = fc.letrec<{ tree: Tree }>((tie) => ({
+  tree: fc.record({
+    condition: fc.constantFrom<Tree['condition'][]>(true, false, 'computed'),
+    op: fc.constantFrom('Relu', 'Neg', 'Exp', 'Tanh'),
+    branches: fc.oneof({ maxDepth: 3 }, fc.constant<Tree[]>([]), fc.array(tie('tree'), { minLength: 2, maxLength: 2 })),
+  }),
+})).tree
+
+/** An If for each knot; its branches take what was computed around them. */
+function grow(g: GraphBuilder, { condition, op, branches }: Tree, x: Value): Value {
+  const y = g.op(op, [x])
+  const [then, otherwise] = branches
+  if (then === undefined || otherwise === undefined) return y
+  const decision =
+    condition === 'computed'
+      ? g.op('Greater', [g.op('ReduceSum', [y], { keepdims: 0 }), 0])
+      : g.constant(truth(condition))
+  return g.op('Add', [
+    y,
+    choose(
+      g,
+      decision,
+      (inner) => grow(inner, then, y),
+      (inner) => grow(inner, otherwise, y),
+    ),
+  ])
+}
+
+/** The Ifs that run and whose condition is the same in every run. */
+function countConstant({ condition, branches: [then, otherwise] }: Tree): number {
+  if (then === undefined || otherwise === undefined) return 0
+  if (condition === 'computed') return countConstant(then) + countConstant(otherwise)
+  return 1 + countConstant(condition ? then : otherwise)
+}
+
+testDrawn('constant-if', fc.record({ tree, shape: shapes(), opset: fc.constantFrom(9, 13, 17) }), (drawn) => ({
+  build: (g) => g.output('y', g.op('Abs', [grow(g, drawn.tree, g.input('x', 'float32', drawn.shape))])),
+  opset: drawn.opset,
+  fires: countConstant(drawn.tree),
+}))
