@@ -19,7 +19,7 @@ import { fusions } from './fusions.ts'
 import { guards } from './guards/index.ts'
 import { kernelsOf } from './kernels/kernels.ts'
 import { opsetLowerings, shapeArithmetic } from './legalise/index.ts'
-import { bestOpset } from './legalise/lowering.ts'
+import { olderOpsets } from './legalise/lowering.ts'
 import { lowerOpset } from './opset/lower-opset.ts'
 import { raiseOpset } from './opset/raise-opset.ts'
 import type { Target } from './target.ts'
@@ -131,7 +131,7 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
     steps.push(...result.steps)
     return result
   }
-  if (target !== 'onnx' && copy.opset > bestOpset) {
+  if (target !== 'onnx' && olderOpsets.some((opset) => copy.opset > opset)) {
     apply(opsetLowerings)
     moveOpset(lowering, (lowered) => lowerOpset(lowered, kernels))
   }

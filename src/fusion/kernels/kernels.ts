@@ -35,11 +35,17 @@ export function hasKernel(
   return types === undefined ? undefined : types.split(' ').includes(elementType)
 }
 
+const runs = (table: KernelTable, node: Node, opset: number): boolean =>
+  hasKernel(table, 'webgpu', node.target, opset, 'float32') === true
+
 /** Whether a node of the model, on float32 data, would get a WebGPU kernel that it lacks by being read under another opset. */
 export function gainsKernel(table: KernelTable, model: Model, opset: number): boolean {
-  const runs = (node: Node, version: number) => hasKernel(table, 'webgpu', node.target, version, 'float32') === true
   for (const node of model.graph.walk()) {
-    if (node.domain === '' && !runs(node, model.opset) && runs(node, opset)) return true
+    if (node.domain === '' && !runs(table, node, model.opset) && runs(table, node, opset)) return true
   }
   return false
 }
+
+/** Whether a node would lose the kernel that it has. */
+export const losesKernel = (table: KernelTable, node: Node, opset: number): boolean =>
+  runs(table, node, node.opset) && !runs(table, node, opset)

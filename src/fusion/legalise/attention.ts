@@ -97,6 +97,7 @@ function heads(root: Node, index: number, graph: GraphBuilder, context: FusionCo
 function whyNotLowered(root: Node, context: FusionContext): string | undefined {
   const [query, , , mask, , , length] = root.inputs
   const isMasked = mask !== undefined || root.int('is_causal', 0) !== 0
+  if (root.opset > 24) return `it is of opset ${root.opset}`
   if (length !== undefined) return 'the lengths of its keys are an input'
   if (isMasked && root.float('softcap', 0) !== 0)
     return 'softcap and a mask: the runtime and the standard differ in their order'

@@ -9,6 +9,7 @@ import { lowerConstantOfShape } from './constant-of-shape.ts'
 import { lowerEyeLike } from './eye-like.ts'
 import { float64Island } from './float64-island.ts'
 import { gatherInOrder } from './gather-in-order.ts'
+import { lowerGelu } from './gelu.ts'
 import { lowerGlobalLpPool } from './global-lp-pool.ts'
 import { lowerGroupNormalization } from './group-normalization.ts'
 import { lowerHardmax } from './hardmax.ts'
@@ -45,26 +46,27 @@ import { lowerSwish } from './swish.ts'
 
 /** What keeps a model of opset 22 or later from being read under an older one, in which more operators have kernels. */
 export const opsetLowerings: readonly Fusion[] = [
+  lowerAffineGrid,
   lowerAttention,
+  lowerGelu,
+  lowerGroupNormalization,
   lowerRmsNormalization,
   lowerRotaryEmbedding,
   lowerSwish,
   poolCeilMode,
 ]
 
-/** What rewrites operators for which the runtime has no WebGPU kernel. No two have the same root, so that their order does not matter. */
+/** What rewrites operators for which the runtime has no WebGPU kernel. No two take the same node, so that their order does not matter. */
 export const lowerings: readonly Fusion[] = [
   ...opsetLowerings,
   float64Island,
   int64Island,
-  lowerAffineGrid,
   lowerCelu,
   lowerCenterCropPad,
   lowerCompress,
   lowerConstantOfShape,
   lowerEyeLike,
   lowerGlobalLpPool,
-  lowerGroupNormalization,
   lowerHardmax,
   lowerLogSoftmax,
   lowerLpPool,

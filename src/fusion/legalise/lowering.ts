@@ -38,22 +38,37 @@ export function missingKernel(
   return missing === undefined ? undefined : `${missing} has no WebGPU kernel for ${type} in opset ${opset} either`
 }
 
-/** The newest opset in which every operator that has a WebGPU kernel in some opset has it, but for those that were not yet there. */
-export const bestOpset = 21
+/**
+ * The opsets that a model may be read under in place of its own, the best first: in each of them some operators have WebGPU kernels that they lack in
+ * later ones.
+ */
+export const olderOpsets = [21, 19] as const
 
-/** Operators that appeared since: they keep a model from that opset, in which others have kernels. */
-export const newOperators: ReadonlySet<string> = new Set([
-  'Attention',
-  'BitCast',
-  'CausalConvWithState',
-  'CumProd',
-  'LinearAttention',
-  'RMSNormalization',
-  'RotaryEmbedding',
-  'Swish',
-  'SwiGLU',
-  'TensorScatter',
-])
+/** Operators that appeared later, or that meant something else before, and since when: they keep a model from the opsets before. */
+export const appeared: Readonly<Record<string, number>> = {
+  AffineGrid: 20,
+  Attention: 23,
+  BitCast: 26,
+  CausalConvWithState: 27,
+  CumProd: 26,
+  DFT: 20,
+  Gelu: 20,
+  GroupNormalization: 21,
+  ImageDecoder: 20,
+  LinearAttention: 27,
+  RegexFullMatch: 20,
+  RMSNormalization: 23,
+  RotaryEmbedding: 23,
+  StringConcat: 20,
+  StringSplit: 20,
+  SwiGLU: 28,
+  Swish: 24,
+  TensorScatter: 24,
+}
+
+/** Whether an operator keeps a model from an opset in which others have kernels. */
+const isInTheWay = (node: Node, { kernels }: FusionContext): boolean =>
+  olderOpsets.some((opset) => opset < (appeared[node.op] ?? 0) && gainsKernel(kernels, node.graph.model, opset))
 
 /**
  * A fusion that replaces an operator only where it has no kernel for its element type, or keeps the model from an opset in which others have
@@ -69,8 +84,7 @@ export const defineLowering = ({ name, op, form, lower }: Lowering): Fusion =>
       const [x] = root.inputs
       const type = fixedType.has(op) ? 'float32' : x && context.elementType(x)
       if (type === undefined) return `the element type of "${x}" is not known`
-      const isInTheWay = newOperators.has(op) && gainsKernel(context.kernels, root.graph.model, bestOpset)
-      if (runsOnWeb(op, root.opset, type, context) && !isInTheWay) return undefined
+      if (runsOnWeb(op, root.opset, type, context) && !isInTheWay(root, context)) return undefined
       return missingKernel(form, root, type, context) ?? lower(root, graph, context)
     },
   })

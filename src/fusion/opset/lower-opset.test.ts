@@ -40,6 +40,32 @@ describe('lower-opset', () => {
     expect(reason(22, maxPool, 'bfloat16')).toMatch(/bfloat16/)
   })
 
+  const sample =
+    (mode?: string) =>
+    (g: GraphBuilder, x: Value): Value =>
+      g.op('GridSample', [x, g.op('Tanh', [g.input('grid', 'float32', [1, 3, 3, 2])])], mode ? { mode } : {})
+
+  it.each([undefined, 'linear', 'nearest', 'cubic'])(
+    'reads a model that samples by %s under opset 19',
+    async (mode) => {
+      for (const opset of [20, 21, 22]) {
+        const { model, ops } = await fuseAndCompare(build(opset, sample(mode)), { only: ['lower-opset'] })
+        expect(model.opset).toBe(19)
+        expect(ops).toEqual(['Tanh', 'GridSample'])
+      }
+    },
+  )
+
+  it('leaves what opset 19 has not, or has no kernel for', () => {
+    expect(reason(20, (g, x) => g.op('Gelu', [sample()(g, x)]))).toMatch(/Gelu/)
+    expect(reason(21, (g, x) => g.op('QuantizeLinear', [sample()(g, x), 1, undefined], { output_dtype: 3 }))).toMatch(
+      /output_dtype/,
+    )
+    expect(reason(20, (g, x) => sample()(g, g.op('ReduceMax', [x], { keepdims: 1 }, { types: [undefined] })))).toMatch(
+      /not known to be of images/,
+    )
+  })
+
   it('leaves a pool that rounds its size up, which opset 22 corrected', () => {
     expect(reason(22, (g, x) => g.op('MaxPool', [x], { kernel_shape: [2, 2], ceil_mode: 1 }))).toMatch(/ceil_mode/)
   })
