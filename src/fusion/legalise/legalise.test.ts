@@ -5,7 +5,6 @@ import { lowerings } from './index.ts'
 /** Those whose file has another name. */
 const files: Readonly<Record<string, string>> = {
   or: 'logical',
-  'stable-log-sum-exp': 'reduce-log-sum-exp',
   xor: 'logical',
 }
 
