@@ -6,6 +6,7 @@ import { fastGelu } from './fast-gelu.ts'
 import { gelu } from './gelu.ts'
 import { gemmBeforeSkipNormalization } from './gemm-before-skip-normalization.ts'
 import { gemmBetweenTransposes } from './gemm-between-transposes.ts'
+import { groupedAttention } from './grouped-attention.ts'
 import { hardSigmoid, scaledHardSigmoid } from './hard-sigmoid.ts'
 import { hardSwish } from './hard-swish.ts'
 import { instanceNormalization } from './instance-normalization.ts'
@@ -56,6 +57,7 @@ export const blocks: readonly Fusion[] = [
   gathersToSplit,
   splitThroughViews,
   multiHeadAttention,
+  groupedAttention,
   attentionProjectionBias,
   packedAttention,
   gemmBetweenTransposes,

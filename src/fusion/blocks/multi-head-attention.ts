@@ -76,7 +76,7 @@ export const multiHeadAttention = defineFusion({
 })
 
 /** One way to see queries, keys or values as a rearrangement of what the model projected. Axes: batch, heads, positions, features. */
-interface Heads extends ScaledArrangement {
+export interface Heads extends ScaledArrangement {
   readonly axes: readonly [Axis, Axis, Axis, Axis]
 }
 
@@ -114,19 +114,21 @@ const mergedAxes = ({ axes: [batch, heads, positions, features] }: Heads): Axis[
 
 const separateAxes = ({ axes }: Heads): readonly Axis[] => axes
 
+function projections(graph: GraphBuilder, q: Heads[], k: Heads[], v: Heads[]): [Value, Value, Value] | undefined {
+  const queries = arrangeCheapest(graph, q, mergedAxes)
+  const others = queries && keysAndValues(graph, k, v)
+  return others && [queries, ...others]
+}
+
 /**
- * Q of [B, S, N·H], and K and V of [B, T, N·H], or both of [B, N, T, H], which the runtime takes as well: whichever is nearer to what the model
+ * K and V of [B, T, N·H], as Q is of [B, S, N·H], or both of [B, N, T, H], which the runtime takes as well: whichever is nearer to what the model
  * has. undefined where a shape cannot be written.
  */
-function projections(graph: GraphBuilder, q: Heads[], k: Heads[], v: Heads[]): [Value, Value, Value] | undefined {
+export function keysAndValues(graph: GraphBuilder, k: Heads[], v: Heads[]): [Value, Value] | undefined {
   const cost = (axes: (way: Heads) => readonly Axis[]): number => nodesFor(k, axes) + nodesFor(v, axes)
   const axes = cost(separateAxes) < cost(mergedAxes) ? separateAxes : mergedAxes
-  const [queries, keys, values] = [
-    arrangeCheapest(graph, q, mergedAxes),
-    arrangeCheapest(graph, k, axes),
-    arrangeCheapest(graph, v, axes),
-  ]
-  return queries && keys && values ? [queries, keys, values] : undefined
+  const [keys, values] = [arrangeCheapest(graph, k, axes), arrangeCheapest(graph, v, axes)]
+  return keys && values ? [keys, values] : undefined
 }
 
 /** The nodes that a way takes: those it leaves standing above, and those it adds. */
