@@ -116,6 +116,36 @@ export const attentions: readonly Pattern[] = [
     expected: ['Reshape', 'com.microsoft::RotaryEmbedding', 'Reshape'],
   },
   {
+    // Llama: two heads share keys and values, which are repeated for each; a mask for each batch, on top of the causal one.
+    name: 'gqa_repeat_kv',
+    build: (g, w) => {
+      const x = input(g)
+      const shared = heads / 2
+      const project = (count: number): Value => {
+        const heads = g.op('Reshape', [g.op('MatMul', [x, w.matrix(width, count * size)]), int64([0, 0, count, size])])
+        return g.op('Transpose', [heads], { perm: [0, 2, 1, 3] })
+      }
+      const repeated = (value: Value): Value => {
+        const once = g.op('Unsqueeze', [value, int64([2])])
+        return g.op('Reshape', [g.op('Expand', [once, int64([1, 1, 2, 1, 1])]), int64([-1, heads, length, size])])
+      }
+      const [q, k, v] = [project(heads), project(shared), project(shared)]
+      const keys = g.op('Transpose', [repeated(k)], { perm: [0, 1, 3, 2] })
+      const scaled = g.op('Mul', [g.op('MatMul', [q, keys]), size ** -0.5])
+      const scores = g.op('Add', [scaled, g.input('mask', 'float32', ['batch', 1, length, length])])
+      const attended = g.op('MatMul', [g.op('Softmax', [scores], { axis: -1 }), repeated(v)])
+      const merged = g.op('Reshape', [g.op('Transpose', [attended], { perm: [0, 2, 1, 3] }), int64([0, 0, width])])
+      g.output('y', g.op('MatMul', [merged, w.matrix(width, width)]))
+    },
+    // What the mask is made of is done once for all layers.
+    expected: [
+      ...['Transpose', 'Expand', 'Reshape'],
+      ...['MatMul', 'Split', 'Reshape', 'com.microsoft::MultiHeadAttention', 'Reshape', 'MatMul'],
+    ],
+    reason:
+      'GroupQueryAttention would do it in one node, but hides later keys itself: where a mask leaves a query no key at all, as padding on the left does, it weighs others than the model. Heads that share keys attend as further queries of one head, which is the same for every mask',
+  },
+  {
     name: 'softmax_add_mask',
     build: (g) => {
       const scores = g.input('scores', 'float32', ['batch', heads, length, length])

@@ -129,6 +129,25 @@ describe('grouped-attention', () => {
     expect(attending?.inputs[2]?.name).toBe('present.value')
   })
 
+  it('orders the weight of the queries before it is joined with those of keys and values', async () => {
+    const { ops } = await fuseFunction(
+      [...only, 'shared-input-matmul', 'reshape-chain'],
+      ['n', 3, 8],
+    )((g, x) => attention(g, x, { rotary: 3 }))
+    expect(ops.sort()).toEqual(
+      [
+        'MatMul',
+        'Split',
+        'RotaryEmbedding',
+        'RotaryEmbedding',
+        'Reshape',
+        'MultiHeadAttention',
+        'Reshape',
+        'MatMul',
+      ].sort(),
+    )
+  })
+
   it('moves queries where their weights cannot be ordered', async () => {
     for (const spelling of [
       { queries: (g: GraphBuilder, projected: Value) => g.op('Relu', [projected]) },

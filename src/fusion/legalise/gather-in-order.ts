@@ -1,5 +1,5 @@
 import { type GraphBuilder, int64, type Node, type Tensor, type Value } from '../../graph/index.ts'
-import { add, multiply, type Dim as Size } from '../../graph/shapes/index.ts'
+import { add, exactDivide, multiply, type Dim as Size } from '../../graph/shapes/index.ts'
 import { reshapeOperand, viewedValue } from '../canonical/row-major-view.ts'
 import { type FusionContext, sameDim } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
@@ -7,7 +7,7 @@ import { dimsVector } from './dims-vector.ts'
 import { countsUp, type IndexMap, indexMap, ofNumbers } from './index-map.ts'
 
 /**
- * Gather and GatherND that take every element in order → Reshape; Gather of the first rows in order → Slice. Exporters write an attention
+ * Gather and GatherND that take every element in order → Reshape; of the first rows in order → Slice. Exporters write an attention
  * mask that way (mask[b, s] for each b and s), with positions that the runtime computes on the CPU.
  */
 export const gatherInOrder = defineFusion({
@@ -22,7 +22,8 @@ export const gatherInOrder = defineFusion({
       const map = flatIndex(root, shape as readonly Size[], context)
       const count = map && countsUp(map)
       const all = (shape as readonly Size[]).reduce((product: Size, size) => multiply(product, size), 1)
-      return count !== undefined && sameDim(count, all) ? reshape(graph, root, data, context) : undefined
+      if (count === undefined) return undefined
+      return sameDim(count, all) ? reshape(graph, root, data, context) : firstOfAll(graph, root, data, count, context)
     }
     const axis = root.int('axis', 0)
     const size = shape[axis < 0 ? axis + shape.length : axis]
@@ -45,6 +46,26 @@ function reshape(graph: GraphBuilder, root: Node, data: Value, context: FusionCo
   const vector = to && dimsVector(graph, root, to, context)
   if (vector === undefined) return `more than one size of [${to?.join(', ')}] is not known`
   return graph.op('Reshape', [data, vector], {}, { like: root })
+}
+
+/** The first rows of the data, which hold as many elements as `count`: fewer than it has, or the original would have failed. */
+function firstOfAll(
+  graph: GraphBuilder,
+  root: Node,
+  data: Value,
+  count: Size,
+  context: FusionContext,
+): Value | undefined {
+  const [, ...rest] = (context.shape(data) ?? []) as readonly Size[]
+  const rows = exactDivide(
+    count,
+    rest.reduce((product: Size, size) => multiply(product, size), 1),
+  )
+  const operand = rows === undefined ? undefined : reshapeOperand([rows, ...rest], context.shape(root.output))
+  const end = operand && rows !== undefined ? dimsVector(graph, root, [rows], context) : undefined
+  if (operand === undefined || end === undefined) return undefined
+  const first = graph.op('Slice', [data, int64([0]), end, int64([0])])
+  return graph.op('Reshape', [first, int64(operand)], {}, { like: root })
 }
 
 /** Rows 0, 1, 2, … of a table, as many as `count`: fewer than it has, or the original would have failed. */

@@ -104,6 +104,16 @@ const fires: Record<string, Record<string, Build>> = {
       )
       g.output('y', g.op('GatherND', [x, index]))
     },
+    'GatherND by row and column, of the rows that another input has': (g) => {
+      const ids = g.input('ids', 'float32', ['b', 's'])
+      const x = g.input('x', 'float32', [7, 's'])
+      const row = unsqueeze(g, range(g, sizeOf(g, ids, 0)), 1, 2, 3)
+      const column = unsqueeze(g, range(g, sizeOf(g, x, 1)), 0, 1, 2)
+      const shape = g.op('Shape', [g.op('Max', [row, column])])
+      const parts = [row, column].map((part) => unsqueeze(g, g.op('Expand', [part, shape]), 4))
+      g.output('y', g.op('GatherND', [x, g.op('Concat', parts, { axis: -1 })]))
+      g.output('z', g.op('Relu', [ids]))
+    },
     'GatherND by constants': (g) => {
       const index = [0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2]
       g.output(

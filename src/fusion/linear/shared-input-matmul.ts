@@ -122,11 +122,16 @@ function behind(value: Value, graph: Graph): Node | undefined {
 /** What may lie between queries, keys or values and the products of an attention. */
 const passing = new Set(
   `Add Cast Concat Div Expand Flatten Gather LayerNormalization Mul Neg Pow ReduceMean Reciprocal Reshape RMSNormalization
-  SimplifiedLayerNormalization Slice Split Sqrt Sub Squeeze Transpose Unsqueeze`.split(/\s+/),
+  RotaryEmbedding SimplifiedLayerNormalization Slice Split Sqrt Sub Squeeze Tile Transpose Unsqueeze`.split(/\s+/),
 )
 
 /** Nodes to look at before giving up: queries with rotary embeddings need about twenty. */
 const farthest = 64
+
+/** Attention over keys that are each repeated is made into one that does not repeat them, for which it orders the weight of its queries. */
+const repeatsKeys = ({ target, inputs: [, keys] }: Node): boolean =>
+  target === 'com.microsoft::MultiHeadAttention' &&
+  [keys, keys?.producer?.inputs[0]].some((value) => value?.producer?.is('Expand') || value?.producer?.is('Tile'))
 
 /** Whether a value is an operand of a product of two computed matrices, a few nodes on. */
 function leadsToAttention(value: Value): boolean {
@@ -138,7 +143,8 @@ function leadsToAttention(value: Value): boolean {
     for (const user of next.users) {
       const isProduct = user.is('MatMul') || user.is('Einsum')
       if (isProduct && user.inputs.every((input) => input?.constant === undefined)) return true
-      if (user.domain !== '' || !passing.has(user.op)) continue
+      if (repeatsKeys(user)) return true
+      if (!passing.has(user.op)) continue
       for (const output of user.outputs) if (output !== undefined) waiting.push(output)
     }
   }
