@@ -107,5 +107,6 @@ function repeatedRows(graph: GraphBuilder, mask: Value, times: number, context: 
   if (sameDim(shape[2], 1)) return graph.op('Expand', [mask, int64([1, 1, times, 1])])
   const apart = graph.op('Transpose', [mask], { perm: [0, 2, 1, 3] })
   const repeated = graph.op('Expand', [apart, int64([1, 1, times, 1])])
-  return graph.op('Reshape', [repeated, int64([0, 1, -1, 0])])
+  const rows = typeof shape[2] === 'number' ? shape[2] * times : -1
+  return graph.op('Reshape', [repeated, int64([0, 1, rows, 0])])
 }
