@@ -1,5 +1,6 @@
 import Long from 'long'
 import type { Graph } from './graph.ts'
+import { int64ToNumber } from './int64.ts'
 import type { onnx } from './proto/onnx.js'
 import { Tensor } from './tensor.ts'
 
@@ -82,11 +83,11 @@ export class Attribute {
   }
 
   get int(): number {
-    return Number(this.proto.i ?? 0)
+    return int64ToNumber(this.proto.i)
   }
 
   get ints(): number[] {
-    return (this.proto.ints ?? []).map(Number)
+    return (this.proto.ints ?? []).map(int64ToNumber)
   }
 
   get float(): number {

@@ -3,6 +3,7 @@ import { Attribute } from './attribute.ts'
 import { elementTypeOfCode } from './element-type.ts'
 import { ModelError } from './errors.ts'
 import type { Graph } from './graph.ts'
+import { int64ToNumber } from './int64.ts'
 import { Model } from './model.ts'
 import type { Node } from './node.ts'
 import { onnx } from './proto/onnx.js'
@@ -38,7 +39,7 @@ export function decode(bytes: Uint8Array, options: DecodeOptions = {}): Model {
   const { name, input, output, node, initializer, valueInfo, sparseInitializer, ...graphProto } = graph
   const model = new Model({
     proto,
-    opsets: (opsetImport ?? []).map(({ domain, version }) => [normalDomain(domain), Number(version ?? 0)] as const),
+    opsets: (opsetImport ?? []).map(({ domain, version }) => [normalDomain(domain), int64ToNumber(version)] as const),
     functions: functions ?? [],
     graphName: name ?? '',
     graphProto: { ...graphProto, ...(sparseInitializer?.length ? { sparseInitializer } : {}) },
@@ -94,7 +95,7 @@ const looksLikeModel = (bytes: Uint8Array): boolean =>
   bytes[0] === 0x08 && (bytes[1] ?? 0) >= 1 && (bytes[1] ?? 0) <= newestIrVersion
 
 function checkVersions(message: onnx.ModelProto): void {
-  const irVersion = Number(message.irVersion)
+  const irVersion = int64ToNumber(message.irVersion)
   if (irVersion < 1) throw notOnnx('It names no IR version.')
   if (irVersion > newestIrVersion) {
     throw new ModelError(
@@ -104,7 +105,7 @@ function checkVersions(message: onnx.ModelProto): void {
     )
   }
   for (const { domain, version } of message.opsetImport ?? []) {
-    if (normalDomain(domain) !== '' || Number(version) <= newestOpset) continue
+    if (normalDomain(domain) !== '' || int64ToNumber(version) <= newestOpset) continue
     throw new ModelError('unsupported-opset', `The model has opset ${version}; the newest known is ${newestOpset}.`, {
       remedy: 'Update unplugin-onnx, or export the model with an older opset.',
     })
@@ -257,6 +258,6 @@ export function decodeType(proto: onnx.TypeProto.$Properties | null | undefined)
 function decodeDimension({ dimValue, dimParam }: onnx.TensorShapeProto.Dimension.$Properties): Dimension {
   if (dimParam) return dimParam
   if (dimValue === undefined || dimValue === null) return undefined
-  const size = Number(dimValue)
+  const size = int64ToNumber(dimValue)
   return size >= 0 ? size : undefined
 }

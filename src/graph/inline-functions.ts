@@ -3,6 +3,7 @@ import { decodeNodes, normalDomain, Scope } from './decode.ts'
 import { elementTypes } from './element-type.ts'
 import { ModelError } from './errors.ts'
 import { canReplace, type Graph } from './graph.ts'
+import { int64ToNumber } from './int64.ts'
 import type { Model } from './model.ts'
 import type { Node } from './node.ts'
 import type { onnx } from './proto/onnx.js'
@@ -91,7 +92,7 @@ function keep(
 /** Whether the function's body means the same among the model's own nodes; operator sets that only the function imports are adopted. */
 function adoptOpsets(model: Model, definition: FunctionProto): boolean {
   const imports = (definition.opsetImport ?? []).map(
-    ({ domain, version }) => [normalDomain(domain), Number(version ?? 0)] as const,
+    ({ domain, version }) => [normalDomain(domain), int64ToNumber(version)] as const,
   )
   if (imports.some(([domain, version]) => (model.opsets.get(domain) ?? version) !== version)) return false
   for (const [domain, version] of imports) model.importOpset(domain, version)

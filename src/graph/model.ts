@@ -1,4 +1,5 @@
 import { Graph } from './graph.ts'
+import { int64ToNumber } from './int64.ts'
 import type { onnx } from './proto/onnx.js'
 
 type ModelProto = onnx.ModelProto.$Properties
@@ -34,7 +35,7 @@ export class Model {
   }
 
   get irVersion(): number {
-    return Number(this.proto.irVersion ?? 0)
+    return int64ToNumber(this.proto.irVersion)
   }
 
   /** The version of the ONNX standard's operator set. */

@@ -1,6 +1,8 @@
 import { type ElementType, elementTypeOfCode, elementTypes, isFloat, type TypedArray } from './element-type.ts'
 import { ModelError } from './errors.ts'
 import { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from './half-float.ts'
+import { type Int64, int64ToBigInt, int64ToNumber } from './int64.ts'
+import { permuteAxes } from './permute-axes.ts'
 import type { onnx } from './proto/onnx.js'
 
 type TensorProto = onnx.TensorProto.$Properties
@@ -81,9 +83,10 @@ export class Tensor {
   /** The elements as float64 numbers (64-bit integers past 2⁵³ lose precision). Throws for strings and packed types. */
   toNumbers(): Float64Array {
     const array = this.toTypedArray()
+    if (array instanceof BigInt64Array || array instanceof BigUint64Array) return Float64Array.from(array, Number)
     const { elementType } = this
-    if (elementType !== 'float16' && elementType !== 'bfloat16') return Float64Array.from(array, Number)
-    return Float64Array.from(array as Uint16Array, elementType === 'float16' ? decodeFloat16 : decodeBfloat16)
+    if (elementType === 'float16') return Float64Array.from(array, decodeFloat16)
+    return elementType === 'bfloat16' ? Float64Array.from(array, decodeBfloat16) : new Float64Array(array)
   }
 
   /** The single element of a scalar or one-element numeric tensor; undefined for any other. */
@@ -110,23 +113,7 @@ export class Tensor {
     const isPermutation = permutation.length === rank && new Set(permutation).size === rank
     if (!this.hasNumbers || !isPermutation || permutation.some((axis) => !(axis in this.dims))) return undefined
     const dims = permutation.map((axis) => this.dims[axis] ?? 0)
-    const strides = new Array<number>(rank).fill(1)
-    for (let axis = rank - 2; axis >= 0; axis--) strides[axis] = (strides[axis + 1] ?? 1) * (this.dims[axis + 1] ?? 1)
-    const steps = permutation.map((axis) => strides[axis] ?? 0)
-    const source = this.toTypedArray()
-    const target = source.slice()
-    const index = new Array<number>(rank).fill(0)
-    let from = 0
-    for (let to = 0; to < target.length; to++) {
-      target[to] = source[from] ?? 0
-      for (let axis = rank - 1; axis >= 0; axis--) {
-        from += steps[axis] ?? 0
-        index[axis] = (index[axis] ?? 0) + 1
-        if ((index[axis] ?? 0) < (dims[axis] ?? 0)) break
-        from -= (steps[axis] ?? 0) * (dims[axis] ?? 0)
-        index[axis] = 0
-      }
-    }
+    const target = permuteAxes(this.toTypedArray(), this.dims, permutation)
     return Tensor.fromBytes(this.elementType, dims, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
   }
 
@@ -160,7 +147,7 @@ export class Tensor {
    */
   static fromProto(proto: TensorProto, readExternal: ExternalDataReader): Tensor {
     const elementType = elementTypeOfCode(proto.dataType ?? 0)
-    const dims = (proto.dims ?? []).map(Number)
+    const dims = (proto.dims ?? []).map(int64ToNumber)
     const name = proto.name ?? ''
     if (elementType === undefined) {
       throw new ModelError('invalid-tensor', `Tensor "${name}" has the unknown element type ${proto.dataType ?? 0}.`, {
@@ -247,7 +234,7 @@ function typedFieldBytes(proto: TensorProto, type: ElementType, dims: readonly n
   const field = typedField(proto, type) as ArrayLike<number>
   if (type === 'int64' || type === 'uint64') {
     const values = type === 'int64' ? new BigInt64Array(field.length) : new BigUint64Array(field.length)
-    for (let i = 0; i < field.length; i++) values[i] = BigInt(String(field[i]))
+    for (let i = 0; i < field.length; i++) values[i] = int64ToBigInt(field[i] as Int64)
     return new Uint8Array(values.buffer)
   }
   if (type === 'complex64') return new Uint8Array(Float32Array.from(field).buffer)
@@ -275,6 +262,7 @@ function packSixBits(elements: ArrayLike<number>): Uint8Array {
 function bytesOfNumbers(type: ElementType, numbers: ArrayLike<number>): Uint8Array {
   const { view, bits } = elementTypes[type]
   if (view === undefined) throw new TypeError(`A ${type} tensor cannot be made from numbers.`)
+  if (type === 'float32') return new Uint8Array(new Float32Array(numbers).buffer)
   const values = view(new ArrayBuffer((numbers.length * bits) / 8), 0, numbers.length)
   if (values instanceof BigInt64Array || values instanceof BigUint64Array) {
     for (let i = 0; i < numbers.length; i++) values[i] = BigInt(Math.trunc(numbers[i] as number))

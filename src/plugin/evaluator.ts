@@ -3,6 +3,7 @@ import type { Tensor } from '../graph/index.ts'
 import type { Reply, Request, RequestBody, WorkerData } from './onnxruntime/protocol.ts'
 import { RuntimeError } from './onnxruntime/runtime-error.ts'
 import { fromFeeds, joined, toFeeds } from './onnxruntime/wire.ts'
+import { workerFile } from './onnxruntime-worker.ts'
 
 export { RuntimeError } from './onnxruntime/runtime-error.ts'
 
@@ -61,10 +62,7 @@ class SynchronousThread {
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     const workerData: WorkerData = { port: port2, replies: this.#replies }
-    this.#worker = new Worker(new URL('./onnxruntime/worker.js', import.meta.url), {
-      workerData,
-      transferList: [port2],
-    })
+    this.#worker = new Worker(workerFile, { workerData, transferList: [port2] })
     this.#worker.on('error', () => this.#abandon())
     this.#worker.on('exit', () => this.#abandon())
     this.#worker.unref()

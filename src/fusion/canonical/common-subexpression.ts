@@ -78,11 +78,13 @@ class Expressions {
     return [this.#numberOf(node.graph), node.target, outputs, inputs, attributes.sort()].join('|')
   }
   /** undefined for what cannot be compared: sparse tensors and types. */
-  #contentOf({ proto, tensor, value, type }: Attribute): string | undefined {
+  #contentOf(attribute: Attribute): string | undefined {
+    const { proto, tensor, type } = attribute
     if (tensor !== undefined) return `tensor ${this.#tensors.idOf(tensor)}`
     // 64-bit integers keep all their digits.
-    if (type === INT) return String(proto.i)
-    if (type === INTS) return String(proto.ints)
+    if (type === INT) return Number.isSafeInteger(attribute.int) ? `${attribute.int}` : String(proto.i)
+    if (type === INTS) return attribute.ints.every(Number.isSafeInteger) ? `${attribute.ints}` : String(proto.ints)
+    const { value } = attribute
     return value === undefined ? undefined : JSON.stringify(value)
   }
 }

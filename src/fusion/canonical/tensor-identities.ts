@@ -6,7 +6,7 @@ const sampleSize = 64
 /** Gives equal tensors (element type, dims and bytes) one number, and different ones different numbers. Copies nothing. */
 export class TensorIdentities {
   readonly #ids = new WeakMap<Tensor, number>()
-  readonly #samples = new Map<string, Tensor[]>()
+  readonly #alike = new Map<string, Tensor[]>()
   #count = 0
 
   idOf(tensor: Tensor): number {
@@ -20,25 +20,26 @@ export class TensorIdentities {
 
   #find(tensor: Tensor): number {
     const key = `${tensor.elementType}[${tensor.dims}]${sample(tensor)}`
-    const alike = this.#samples.get(key)
+    const alike = this.#alike.get(key)
     const equal = alike?.find((other) => equalBytes(tensor, other))
     if (equal !== undefined) return this.#ids.get(equal) ?? 0
-    if (alike === undefined) this.#samples.set(key, [tensor])
+    if (alike === undefined) this.#alike.set(key, [tensor])
     else alike.push(tensor)
     return ++this.#count
   }
 }
 
 /** Enough of the contents to tell most tensors apart; for data outside the file its place, so that it is not read. */
-function sample(tensor: Tensor): string {
+function sample(tensor: Tensor): string | number {
   const { external } = tensor
   if (external !== undefined) return `@${external.location}:${external.offset}:${external.length}`
   if (tensor.elementType === 'string') return JSON.stringify(tensor.proto?.stringData?.map((text) => [...text]))
   const { bytes } = tensor
-  const step = Math.max(1, bytes.length / sampleSize)
-  let text = ''
-  for (let place = 0; place < bytes.length; place += step) text += `${bytes[Math.floor(place)]},`
-  return text
+  const step = Math.max(1, Math.floor(bytes.length / sampleSize))
+  // FNV-1a
+  let hash = 0x811c9dc5
+  for (let place = 0; place < bytes.length; place += step) hash = Math.imul(hash ^ (bytes[place] ?? 0), 0x01000193)
+  return hash
 }
 
 function equalBytes(a: Tensor, b: Tensor): boolean {

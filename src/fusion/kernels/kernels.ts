@@ -26,13 +26,30 @@ export function hasKernel(
   opset: number,
   elementType: ElementType,
 ): boolean | undefined {
-  const versions = table[target]
-  if (versions === undefined) return undefined
-  const since = Object.keys(versions)
-    .map(Number)
-    .findLast((version) => version <= opset)
-  const types = since === undefined ? undefined : versions[since]?.[provider === 'webgpu' ? 0 : 1]
-  return types === undefined ? undefined : types.split(' ').includes(elementType)
+  const types = kernelsOfOperator(table, target)?.findLast(({ since }) => since <= opset)
+  return types?.[provider]?.has(elementType)
+}
+
+/** The element types of the kernels of an operator, as it is defined since an opset. */
+interface Kernels extends Readonly<Record<Provider, ReadonlySet<string>>> {
+  readonly since: number
+}
+
+const readTables = new WeakMap<KernelTable, Map<string, readonly Kernels[] | undefined>>()
+
+/** The rows of a table are read once, when they are first asked for. */
+function kernelsOfOperator(table: KernelTable, target: string): readonly Kernels[] | undefined {
+  const rows = readTables.get(table) ?? new Map<string, readonly Kernels[] | undefined>()
+  readTables.set(table, rows)
+  if (rows.has(target)) return rows.get(target)
+  const versions = Object.entries(table[target] ?? {})
+  const kernels = versions.map(([since, [webgpu, wasm]]) => ({
+    since: Number(since),
+    webgpu: new Set(webgpu.split(' ')),
+    wasm: new Set(wasm.split(' ')),
+  }))
+  rows.set(target, kernels.length > 0 ? kernels : undefined)
+  return rows.get(target)
 }
 
 const runs = (table: KernelTable, node: Node, opset: number): boolean =>

@@ -1,5 +1,6 @@
 import type { Node, Tensor } from '../../graph/index.ts'
 import { constant, type Match, type NodePattern, node } from '../pattern.ts'
+import { allFinite } from './linear-weights.ts'
 
 /** y = scale·x + shift for each channel, in float64; both of shape [C]. */
 export interface ChannelAffine {
@@ -63,10 +64,14 @@ export function batchNormAffine(
     return `its parameters have dims ${vectors.map(({ dims }) => `[${dims}]`).join(', ')}`
   }
   const [γ, β, μ, σ2] = [gamma.toNumbers(), beta.toNumbers(), mean.toNumbers(), variance.toNumbers()]
-  const scale = γ.map((value, c) => value / Math.sqrt((σ2[c] as number) + epsilon))
-  const shift = β.map((value, c) => value - (μ[c] as number) * (scale[c] as number))
+  const scale = new Float64Array(γ.length)
+  const shift = new Float64Array(γ.length)
+  for (let c = 0; c < γ.length; c++) {
+    scale[c] = (γ[c] as number) / Math.sqrt((σ2[c] as number) + epsilon)
+    shift[c] = (β[c] as number) - (μ[c] as number) * (scale[c] as number)
+  }
   // An infinite variance alone would give a finite map: 0·x + β.
-  if (![γ, β, μ, σ2, scale, shift].every((vector) => vector.every(Number.isFinite))) {
+  if (![γ, β, μ, σ2, scale, shift].every(allFinite)) {
     return 'its statistics give no finite scale and shift (σ² + ε must be above 0, and all of them finite)'
   }
   return { scale, shift }

@@ -12,12 +12,8 @@ export function scaleAxis(tensor: Tensor, axis: number, factors: Float64Array): 
     return `${factors.length} channels do not fit axis ${axis} of weights of dims [${tensor.dims}]`
   }
   const inner = tensor.dims.slice(axis + 1).reduce((product, dim) => product * dim, 1)
-  const source = numbersOf(tensor)
-  const scaled = scratch(tensor, source.length)
-  for (let start = 0, channel = 0; start < source.length; start += inner, channel++) {
-    const factor = factors[channel % factors.length] as number
-    for (let i = start; i < start + inner; i++) scaled[i] = (source[i] as number) * factor
-  }
+  const scaled = copyOf(tensor)
+  scaleRuns(scaled, inner, factors)
   return roundTo(tensor, tensor.dims, scaled)
 }
 
@@ -52,7 +48,7 @@ export function roundTo(like: Tensor, dims: readonly number[], numbers: Float32A
 }
 
 /** A loop, since weights come by the million and a callback for each takes four times as long. */
-function allFinite(numbers: Float32Array | Float64Array): boolean {
+export function allFinite(numbers: Float32Array | Float64Array): boolean {
   for (let i = 0; i < numbers.length; i++) if (!Number.isFinite(numbers[i])) return false
   return true
 }
@@ -77,9 +73,21 @@ const numbersOf = (tensor: Tensor): Float32Array | Float64Array => {
   return array instanceof Float32Array || array instanceof Float64Array ? array : tensor.toNumbers()
 }
 
-/** Room for results: writing a float64 product into a Float32Array rounds it, once. */
-const scratch = (tensor: Tensor, length: number): Float32Array | Float64Array =>
-  tensor.elementType === 'float32' ? new Float32Array(length) : new Float64Array(length)
+/** The elements to write to, aligned: writing a float64 product into a Float32Array rounds it, once. */
+function copyOf(tensor: Tensor): Float32Array | Float64Array {
+  if (tensor.elementType !== 'float32') return tensor.toNumbers()
+  const copy = new Float32Array(tensor.size)
+  new Uint8Array(copy.buffer).set(tensor.bytes)
+  return copy
+}
+
+/** Multiplies runs of that many numbers by one factor each, starting over with the first factor after the last. */
+function scaleRuns(numbers: Float32Array | Float64Array, length: number, factors: Float64Array): void {
+  for (let i = 0, run = 0; i < numbers.length; run = run + 1 === factors.length ? 0 : run + 1) {
+    const factor = factors[run] as number
+    for (const end = i + length; i < end; i++) numbers[i] = (numbers[i] as number) * factor
+  }
+}
 
 /**
  * Multiplies the output channels of a ConvTranspose's weights [C_in, C_out/group, …] by one factor each, of C_out in all:

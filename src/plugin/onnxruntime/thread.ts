@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { Tensor } from '../../graph/index.ts'
+import { workerFile } from '../onnxruntime-worker.ts'
 import type { ExternalFile, OptimizationLevel, Reply, Request, RequestBody } from './protocol.ts'
 import { RuntimeError } from './runtime-error.ts'
 import { fromFeeds, joined, toFeeds } from './wire.ts'
@@ -76,7 +77,7 @@ export class RuntimeThread {
   }
 
   #spawn(): Worker {
-    const worker = new Worker(new URL('./worker.js', import.meta.url))
+    const worker = new Worker(workerFile)
     worker.on('message', (reply: Reply) => this.#settle(worker, reply))
     worker.on('error', (error) => this.#fail(worker, new RuntimeError('crashed', describe(error))))
     worker.on('exit', (code) => this.#fail(worker, new RuntimeError('crashed', `The thread exited with code ${code}.`)))

@@ -1,5 +1,6 @@
 /** Operators that make a tensor from few numbers, or from none. */
 import { type ElementType, elementTypeOfCode } from '../../element-type.ts'
+import { int64ToNumber } from '../../int64.ts'
 import { completeData } from '../data.ts'
 import {
   add,
@@ -21,7 +22,7 @@ const constant: Operator = ({ node }) => {
   if (tensor !== undefined) return TensorFacts.ofTensor(tensor)
   const sparse = node.attributes.get('sparse_value')?.proto.sparseTensor
   if (!sparse) return undefined
-  return { elementType: elementTypeOfCode(sparse.values?.dataType ?? 0), shape: (sparse.dims ?? []).map(Number) }
+  return { elementType: elementTypeOfCode(sparse.values?.dataType ?? 0), shape: (sparse.dims ?? []).map(int64ToNumber) }
 }
 
 /** A shape that comes in as a tensor; only its length may be known. */

@@ -1,0 +1,26 @@
+import fc from 'fast-check'
+import Long from 'long'
+import { describe, expect, it } from 'vitest'
+import { int64ToBigInt, int64ToNumber } from './int64.ts'
+
+describe('a 64-bit integer', () => {
+  it('is the same number as by its digits', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (integer) => {
+        const long = Long.fromString(String(integer))
+        expect(int64ToNumber(long)).toBe(Number(integer))
+        expect(int64ToBigInt(long)).toBe(integer)
+      }),
+    )
+  })
+
+  it('may be unsigned', () => {
+    const long = Long.fromString(String(2n ** 64n - 1n), true)
+    expect(int64ToNumber(long)).toBe(2 ** 64)
+    expect(BigInt.asUintN(64, int64ToBigInt(long))).toBe(2n ** 64n - 1n)
+  })
+
+  it('is a plain number where it has few digits, and 0 where it is left out', () => {
+    expect([int64ToNumber(-7), int64ToNumber(undefined), int64ToBigInt(-7)]).toEqual([-7, 0, -7n])
+  })
+})
