@@ -52,8 +52,33 @@ const star = (g, count) => {
   g.output('y', sum)
 }
 
+/** Equal nodes that become one, each an input of one node with as many inputs. */
+const equal = (g, count) => {
+  const x = g.input('x', 'float32', ['batch', 8])
+  g.output(
+    'y',
+    g.op(
+      'Sum',
+      Array.from({ length: count }, () => g.op('Tanh', [x])),
+    ),
+  )
+}
+
+/** A chain of constant factors, which all become one. */
+const factors = (g, count) => {
+  let x = g.input('x', 'float32', ['batch', 8])
+  for (let node = 0; node < count; node++) x = g.op('Mul', [x, node % 2 ? 0.5 : 2])
+  g.output('y', x)
+}
+
+/** As many outputs as there are rewrites. */
+const outputs = (g, count) => {
+  const x = g.op('Tanh', [g.input('x', 'float32', ['batch', 8])])
+  for (let node = 0; node < count; node += 2) g.output(`y${node}`, g.op('Identity', [g.op('Mul', [x, node + 2])]))
+}
+
 console.log('| graph | nodes | left | rewrites | fuse ms | µs a node |\n| --- | --- | --- | --- | --- | --- |')
-for (const [name, body] of Object.entries({ convolutions, transformer, nothing, star })) {
+for (const [name, body] of Object.entries({ convolutions, transformer, nothing, star, equal, factors, outputs })) {
   for (const count of [1_000, 10_000, 100_000]) {
     const model = decode(concatenate(encode(buildModel((g) => body(g, count))).chunks))
     const started = performance.now()

@@ -1,7 +1,7 @@
 import { GraphBuilder, type Node, type Value } from '../graph/index.ts'
 import type { FusionContext } from './context.ts'
 import { FusionError } from './errors.ts'
-import { matchesOf, rootsOf } from './match-pattern.ts'
+import { matchesOf, requiredBy, rootsOf } from './match-pattern.ts'
 import { type Match, Refusal, type RootPattern } from './pattern.ts'
 
 /** One value taking the place of another. */
@@ -26,6 +26,8 @@ export interface Rewrite {
 export interface Fusion {
   readonly name: string
   readonly roots: readonly string[]
+  /** Operators without which there is nothing to find; the driver does not attempt the fusion where one is missing in the model. */
+  readonly requires?: readonly string[]
   attempt(node: Node, context: FusionContext): Rewrite | Refusal | undefined
 }
 
@@ -72,6 +74,7 @@ export function defineFusion(definition: PatternFusion | RootFusion): Fusion {
   return {
     name,
     roots: rootsOf(pattern),
+    requires: [...requiredBy(pattern)],
     attempt(root, context) {
       let refusal: Refusal | undefined
       let condition: Refusal | undefined

@@ -251,3 +251,30 @@ describe('near misses', () => {
     expect(run(model, [picky]).nearMisses).toEqual([{ fusion: 'picky', node: 'Relu(y)', reason: 'it is Tuesday' }])
   })
 })
+
+describe('a fusion that requires an operator', () => {
+  it('is attempted in a model that has it, be it made on the way, and in no other', () => {
+    const attempted: string[] = []
+    const watching: Fusion = {
+      name: 'watching',
+      roots: ['Relu'],
+      requires: ['Exp'],
+      attempt: (root) => void attempted.push(root.toString()),
+    }
+    const making = defineFusion({
+      name: 'making',
+      roots: ['Neg'],
+      rewrite: (root, graph) => graph.op('Exp', [root.inputs[0]]),
+    })
+    const model = buildModel((g) => {
+      const x = g.input('x')
+      g.op('Relu', [x], {}, { name: 'before' })
+      g.op('Neg', [x])
+      g.output('y', g.op('Relu', [x], {}, { name: 'after' }))
+    })
+    run(model, [watching])
+    expect(attempted).toEqual([])
+    run(model, [making, watching])
+    expect(attempted).toEqual(['after'])
+  })
+})

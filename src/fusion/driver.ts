@@ -55,6 +55,7 @@ export function runFusions(
     // Named before it is rewritten: a nameless node is called after its output, which gives its own name up.
     const label = node.toString()
     for (const fusion of byRoot.get(node.target) ?? everywhere) {
+      if (fusion.requires?.some((target) => !model.has(target))) continue
       const outcome = attempt(fusion, node, context, worklist)
       if (outcome === undefined) continue
       if (outcome instanceof Refusal) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { findNode } from '../../test/support/find.ts'
 import { buildModel, type Graph, type GraphBuilder } from '../graph/index.ts'
-import { matchPattern, rootsOf } from './match-pattern.ts'
+import { matchPattern, requiredBy, rootsOf } from './match-pattern.ts'
 import {
   any,
   constant,
@@ -196,4 +196,18 @@ it('a pattern is data: it can be made once and used many times', () => {
     const graph = graphOf((g) => g.output('y', g.op('Add', [g.input('x'), value])))
     expect(matchPattern(pattern, findNode(graph, 'Add'))).toBeInstanceOf(Match)
   }
+})
+
+describe('the operators that a pattern cannot do without', () => {
+  const x = any()
+  it.each<[string, Pattern, string[]]>([
+    ['are its own and those of its inputs', node('Relu', [node('Conv', [x])]), ['Relu', 'Conv']],
+    ['have their domain', node('Gelu', [x], { domain: 'com.microsoft' }), ['com.microsoft::Gelu']],
+    ['are not those between which it chooses', node(['Max', 'Min'], [node('Neg', [x])]), ['Neg']],
+    ['are those in all alternatives', either(node('Exp', [node('Neg', [x])]), node('Neg', [x])), ['Neg']],
+    ['are not those of an input that may be left out', node('Clip', [x, optional(node('Neg', [x]))]), ['Clip']],
+    ['are those of the parts of a product, which has many spellings', product(2, [node('Erf', [x]), x]), ['Erf']],
+  ])('%s', (_, pattern, operators) => {
+    expect([...requiredBy(pattern)]).toEqual(operators)
+  })
 })

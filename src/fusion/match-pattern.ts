@@ -63,6 +63,19 @@ export function rootsOf(pattern: ValuePattern): readonly string[] {
   return pattern.ops.map((op) => (domain === '' ? op : `${domain}::${op}`))
 }
 
+/** The operators that are part of a pattern in each of its spellings. */
+export function requiredBy(pattern: Pattern): ReadonlySet<string> {
+  if (pattern.kind === 'node') {
+    const parts = pattern.inputs.flatMap((input) => [...requiredBy(input)])
+    return new Set(pattern.ops.length === 1 ? [...rootsOf(pattern), ...parts] : parts)
+  }
+  if (pattern.kind === 'group') return new Set(pattern.parts.flatMap((part) => [...requiredBy(part)]))
+  if (pattern.kind === 'inverse') return requiredBy(pattern.pattern)
+  if (pattern.kind !== 'either') return new Set()
+  const [first, ...others] = pattern.alternatives.map(requiredBy)
+  return new Set([...(first ?? [])].filter((op) => others.every((other) => other.has(op))))
+}
+
 function conclude(last: State, root: Node): Match | Refusal {
   const states: State[] = []
   for (let state: State | undefined = last; state !== undefined; state = state.previous) states.push(state)

@@ -18,6 +18,7 @@ export class Graph {
   owner: Node | undefined
   readonly #inputs: Value[] = []
   readonly #outputs: Value[] = []
+  readonly #outputPlaces = new Map<Value, number[]>()
   readonly #initializers = new Set<Value>()
   #first: Node | undefined
   #last: Node | undefined
@@ -107,6 +108,7 @@ export class Graph {
   }
 
   addOutput(value: Value): void {
+    this.#outputPlaces.set(value, [...(this.#outputPlaces.get(value) ?? []), this.#outputs.length])
     this.#outputs.push(value)
     value.addOutputOf(this)
     this.model.markChanged()
@@ -170,6 +172,7 @@ export class Graph {
     if (next === undefined) this.#last = node
     else next.previous = node
     this.#size++
+    this.model.count(node.target, 1)
   }
 
   /** The node keeps its own links: a walk that stands on it finds its way on. */
@@ -179,6 +182,7 @@ export class Graph {
     if (node.next === undefined) this.#last = node.previous
     else node.next.previous = node.previous
     this.#size--
+    this.model.count(node.target, -1)
   }
 
   /** @internal Puts the nodes in the given order, which must hold each of them once. */
@@ -233,9 +237,11 @@ export class Graph {
     for (const user of [...from.users]) user.replaceInput(from, to)
     if (!from.isOutput) return
     for (const graph of [...from.outputOf]) {
-      for (let index = 0; index < graph.#outputs.length; index++) {
-        if (graph.#outputs[index] === from) graph.#outputs[index] = to
-      }
+      // `to` is no output yet: `canReplace` saw to that.
+      const places = graph.#outputPlaces.get(from) ?? []
+      for (const place of places) graph.#outputs[place] = to
+      graph.#outputPlaces.delete(from)
+      graph.#outputPlaces.set(to, places)
       from.removeOutputOf(graph)
       to.addOutputOf(graph)
     }

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { buildModel } from './builder.ts'
+import { clone } from './clone.ts'
 import { decode } from './decode.ts'
 import { concatenate, encode } from './encode.ts'
 
@@ -42,4 +43,23 @@ it('imports an operator set once: a version that is there stays', () => {
     ['com.microsoft', 1],
     ['new', 3],
   ])
+})
+
+it('knows which operators it has, nested ones too, while nodes come and go', () => {
+  const model = buildModel((g) => {
+    const branch = g.subgraph((b) => b.output('inner', b.op('Relu', [g.input('x')])))
+    g.op('Gelu', [g.op('Neg', [g.input('z')])], {}, { domain: 'com.microsoft' })
+    g.output('y', g.op('If', [g.constant(1)], { then_branch: branch }))
+  })
+  for (const { graph } of [model, clone(model), decode(concatenate(encode(model).chunks))]) {
+    const owner = graph.model
+    const has = () => ['Relu', 'If', 'Neg', 'com.microsoft::Gelu', 'Gelu', 'Exp'].map((target) => owner.has(target))
+    expect(has()).toEqual([true, true, true, true, false, false])
+    const [neg, gelu, last] = graph.nodes
+    if (neg === undefined || gelu === undefined || last === undefined) throw new Error('There are three nodes.')
+    graph.insertAfter(last, { op: 'Exp', inputs: [] })
+    graph.moveAfter(gelu, [neg])
+    graph.eraseNode(gelu)
+    expect(has()).toEqual([true, true, true, false, false, true])
+  }
 })

@@ -17,6 +17,8 @@ export class Model {
   readonly source: Uint8Array | undefined
   readonly #names = new Set<string>()
   readonly #suffixes = new Map<string, number>()
+  /** How many nodes there are of each operator. */
+  readonly #operators = new Map<string, number>()
   #changed = false
 
   constructor(facts: {
@@ -63,6 +65,16 @@ export class Model {
     if (this.opsets.has(domain)) return
     this.opsets.set(domain, version)
     this.markChanged()
+  }
+
+  /** Whether it has nodes of an operator (`domain::op` outside the ONNX standard). May say so of one whose last node went with the graph it was nested in. */
+  has(target: string): boolean {
+    return (this.#operators.get(target) ?? 0) > 0
+  }
+
+  /** @internal Called by Graph for each node that comes (1) or goes (-1). */
+  count(target: string, change: 1 | -1): void {
+    this.#operators.set(target, (this.#operators.get(target) ?? 0) + change)
   }
 
   /** @internal Keeps a name from being given out by `freshName`. */

@@ -123,3 +123,27 @@ describe('Constant', () => {
     expect(constant?.constantOutput).toBeUndefined()
   })
 })
+
+describe('the inputs of a node', () => {
+  it('are replaced wherever they stand, and again by what replaced them', () => {
+    const model = buildModel((g) => {
+      const [a, b, c] = [g.input('a'), g.input('b'), g.input('c')]
+      g.output('y', g.op('Sum', [a, b, a, undefined, c]))
+    })
+    const [node] = model.graph.nodes
+    const [a, b, c] = model.graph.inputs
+    if (node === undefined || a === undefined || b === undefined || c === undefined) throw new Error('There are three.')
+    const names = () => node.inputs.map((input) => input?.name)
+    node.replaceInput(a, b)
+    expect(names()).toEqual(['b', 'b', 'b', undefined, 'c'])
+    expect([a.users.has(node), b.users.has(node)]).toEqual([false, true])
+    node.setInput(1, c)
+    node.replaceInput(b, a)
+    expect(names()).toEqual(['a', 'c', 'a', undefined, 'c'])
+    expect([a.users.has(node), b.users.has(node)]).toEqual([true, false])
+    node.replaceInput(b, c)
+    node.replaceInput(c, c)
+    expect(names()).toEqual(['a', 'c', 'a', undefined, 'c'])
+    expect([b.users.has(node), c.users.has(node)]).toEqual([false, true])
+  })
+})

@@ -36,6 +36,8 @@ export class Node {
   readonly outputs: readonly (Value | undefined)[]
   readonly #inputs: (Value | undefined)[]
   readonly #attributes = new Map<string, Attribute>()
+  /** Where each input stands, for a node of which many are replaced one by one. */
+  #places: Map<Value, number[]> | undefined
   #name: string
   #constant: Tensor | undefined | null = null
   /** @internal The list of the graph's nodes; kept by Graph. */
@@ -161,6 +163,7 @@ export class Node {
   setInput(index: number, value: Value | undefined): void {
     const old = this.#inputs[index]
     if (old === value && index < this.#inputs.length) return
+    this.#places = undefined
     while (this.#inputs.length <= index) this.#inputs.push(undefined)
     this.#inputs[index] = value
     this.#trimInputs()
@@ -176,7 +179,17 @@ export class Node {
 
   /** Every place that holds `from` holds `to` afterwards. */
   replaceInput(from: Value, to: Value): void {
-    for (let index = 0; index < this.#inputs.length; index++) if (this.#inputs[index] === from) this.setInput(index, to)
+    this.#places ??= placesOf(this.#inputs)
+    const places = this.#places.get(from)
+    if (places === undefined || from === to) return
+    for (const place of places) this.#inputs[place] = to
+    const others = this.#places.get(to)
+    if (others === undefined) this.#places.set(to, places)
+    else for (const place of places) others.push(place)
+    this.#places.delete(from)
+    from.removeUser(this)
+    to.addUser(this)
+    this.graph.model.markChanged()
   }
 
   /** @internal Gives up its inputs; used when it is erased. */
@@ -195,6 +208,17 @@ export class Node {
   toString(): string {
     return this.#name || `${this.target}(${this.outputs.find(Boolean)?.name ?? ''})`
   }
+}
+
+function placesOf(inputs: readonly (Value | undefined)[]): Map<Value, number[]> {
+  const places = new Map<Value, number[]>()
+  for (const [place, value] of inputs.entries()) {
+    if (value === undefined) continue
+    const others = places.get(value)
+    if (others === undefined) places.set(value, [place])
+    else others.push(place)
+  }
+  return places
 }
 
 function constantTensor(node: Node): Tensor | undefined {
