@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fuse } from '../../src/fusion/index.ts'
 import { operators } from '../support/find.ts'
+import { table } from '../support/markdown-table.ts'
 import { families, type Pattern, patternModel } from './index.ts'
 
 interface Peers {
@@ -67,6 +68,3 @@ export function renderTable(): string {
     `## The columns\n\n${peers.columns.map(({ title, what }) => `- **${title}**: ${what}`).join('\n')}\n`,
   ].join('\n')
 }
-
-const table = (header: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [header, header.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |\n`).join('')
