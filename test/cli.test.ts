@@ -236,6 +236,17 @@ describe('fuse', () => {
     expect(filesBelow()).toEqual(['net.onnx', 'out.onnx'])
   })
 
+  test('--int64-inputs int32 takes Int32Array for token ids', async () => {
+    write('net.onnx', (g) => {
+      const table = Tensor.fromNumbers('float32', [4, 2], [1, 2, 3, 4, 5, 6, 7, 8])
+      g.output('y', g.op('Gather', [table, g.input('ids', 'int64', ['n'])]))
+    })
+    const { stdout } = await run('fuse', 'net.onnx', '-o', 'out.onnx', '--int64-inputs', 'int32')
+    expect(stdout).toContain('verified')
+    expect(decode(readFileSync(at('out.onnx'))).graph.inputs[0]?.elementType).toBe('int32')
+    expect(operators('out.onnx')).toEqual(['Gather'])
+  })
+
   test('--target onnx keeps to the operators of the standard', async () => {
     write('net.onnx', (g) => {
       const x = g.input('x', 'float32', [4])
@@ -375,6 +386,7 @@ describe('the command line', () => {
     [['fuse', 'x.onnx', '--only', 'identity', '--skip', 'identity'], 'exclude each other'],
     [['fuse', 'x.onnx', '--skip', 'conv-batchnorm'], 'Did you mean conv-batch-norm?'],
     [['fuse', 'x.onnx', '--target', 'webpu'], 'Did you mean webgpu?'],
+    [['fuse', 'x.onnx', '--int64-inputs', 'int16'], 'There are int64'],
     [['fuse', 'x.onnx', '--dim', 'batch'], '--dim takes names and sizes'],
     [['fuse', 'x.onnx', 'y.onnx', '-o', 'z.onnx'], 'Use --out-dir'],
     [['fuse', 'a/x.onnx', 'b/x.onnx', '--out-dir', 'out'], 'would both be written'],

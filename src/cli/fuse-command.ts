@@ -38,7 +38,7 @@ export async function fuseCommand(command: FuseCommand): Promise<number> {
 
 async function runTask(
   task: Task | BadInput,
-  { only, skip, target, dimensions, verify, output }: FuseCommand,
+  { only, skip, target, int64Inputs, dimensions, verify, output }: FuseCommand,
   onStage: (stage: string) => void,
 ): Promise<FileResult> {
   if ('error' in task) {
@@ -53,7 +53,7 @@ async function runTask(
     ...(target && { target }),
     ...(dimensions && { dimensions }),
   }
-  return fuseFile(task, { fuseOptions, verify, replace: output !== undefined, onStage })
+  return fuseFile(task, { fuseOptions, int64Inputs, verify, replace: output !== undefined, onStage })
 }
 
 function say({ file, output, error, nodes, bytes, fusions, placement, verification, milliseconds }: FileResult): void {

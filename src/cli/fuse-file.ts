@@ -1,8 +1,9 @@
 import { readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { type FuseOptions, type FusionReport, fuse, type Placement } from '../fusion/index.ts'
-import { type EncodedModel, encode, ModelError, pinDimensions } from '../graph/index.ts'
+import { type EncodedModel, encode, int32Inputs, ModelError, pinDimensions } from '../graph/index.ts'
 import { onnxRuntimeVersion } from '../plugin/onnxruntime-builds.ts'
+import type { Int64Inputs } from '../plugin/options.ts'
 import { placementReport } from '../plugin/placement-report.ts'
 import { displayPath, type ModelOnDisk, readModel } from '../plugin/read-model.ts'
 import type { Verification } from '../plugin/verification/index.ts'
@@ -41,6 +42,7 @@ export type Stage = 'reading' | 'fusing' | 'encoding' | 'verifying' | 'writing'
 
 export interface FuseFileOptions {
   fuseOptions: FuseOptions
+  int64Inputs: Int64Inputs
   verify: boolean
   /** Whether the result may take the input's place. */
   replace: boolean
@@ -65,7 +67,7 @@ export async function fuseFile(task: Task, options: FuseFileOptions): Promise<Fi
 
 async function run(
   { input, output }: Task,
-  { fuseOptions, verify, replace, onStage }: FuseFileOptions,
+  { fuseOptions, int64Inputs, verify, replace, onStage }: FuseFileOptions,
   result: FileResult,
 ): Promise<void> {
   const timed = async <T>(name: keyof FileResult['milliseconds'], work: () => T | Promise<T>): Promise<T> => {
@@ -80,12 +82,13 @@ async function run(
   const source = await timed('decode', () => readModel(input))
   if (!replace) await refuseToOverwrite(source, output)
   onStage('fusing')
-  // Pinned here and not by `fuse`: what the fused model is compared with has the same sizes.
+  // Not done by `fuse`: what the fused model is compared with has the same sizes and types.
   const { dimensions = {}, ...given } = fuseOptions
   const version = onnxRuntimeVersion([path.dirname(path.resolve(input))])
   const rest = { ...given, ...(version && { runtime: version }) }
   const { original, fused, report } = await timed('fuse', () => {
-    const original = pinDimensions(source.model, dimensions)
+    const pinned = pinDimensions(source.model, dimensions)
+    const original = int64Inputs === 'int32' ? int32Inputs(pinned) : pinned
     const { model, report } = fuse(original, rest)
     return { original, fused: model, report }
   })

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { type Target, targets } from '../fusion/index.ts'
 import { nearest } from '../nearest-name.ts'
+import { type Int64Inputs, int64Inputs } from '../plugin/options.ts'
 import { UsageError } from './usage-error.ts'
 
 export type CommandName = 'fuse' | 'print' | 'inspect'
@@ -15,6 +16,7 @@ export interface FuseCommand {
   only: readonly string[] | undefined
   skip: readonly string[] | undefined
   target: Target | undefined
+  int64Inputs: Int64Inputs
   dimensions: Readonly<Record<string, number>> | undefined
 }
 
@@ -35,6 +37,7 @@ const options: Readonly<Record<CommandName, Options>> = {
     only: { type: 'string' },
     skip: { type: 'string' },
     target: { type: 'string' },
+    'int64-inputs': { type: 'string' },
     dim: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
@@ -111,7 +114,8 @@ function fuseCommand(inputs: readonly string[], values: ReadonlyMap<string, stri
     verify: !values.has('no-verify'),
     only: names(values.get('only')),
     skip: names(values.get('skip')),
-    target: target(values.get('target')),
+    target: choice('target', targets, values.get('target')),
+    int64Inputs: choice('kind of int64 inputs', int64Inputs, values.get('int64-inputs')) ?? 'int64',
     dimensions: dimensions(values.get('dim')),
   }
 }
@@ -126,10 +130,11 @@ const names = (text: string | undefined): string[] | undefined =>
     .map((name) => name.trim())
     .filter((name) => name !== '')
 
-function target(text: string | undefined): Target | undefined {
-  const found = targets.find((name) => name === text)
+/** One of a few words. */
+function choice<T extends string>(what: string, known: readonly T[], text: string | undefined): T | undefined {
+  const found = known.find((name) => name === text)
   if (text === undefined || found !== undefined) return found
-  throw new UsageError(`There is no target "${text}".${suggestion(text, targets)} There are ${list(targets)}.`)
+  throw new UsageError(`There is no ${what} "${text}".${suggestion(text, known)} There are ${list(known)}.`)
 }
 
 /** `batch=1,height=224` as sizes by name. */

@@ -17,6 +17,7 @@ export { GraphError, ModelError, type ModelErrorCode, type ModelErrorDetails } f
 export { canReplace, Graph } from './graph.ts'
 export { inlineFunctions } from './inline-functions.ts'
 export { inlineGraph } from './inline-graph.ts'
+export { int32Inputs } from './int32-inputs.ts'
 export { lint } from './lint.ts'
 export { Model } from './model.ts'
 export { Node, type NodeSpec } from './node.ts'

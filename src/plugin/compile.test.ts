@@ -108,6 +108,28 @@ describe('compileModel', () => {
     await expect(compile('fused&dim.bach=2')).rejects.toThrow(expect.objectContaining({ code: 'unknown-dimension' }))
   })
 
+  it('takes int32 for inputs of int64 when asked to, which the GPU can work on', async () => {
+    await write(
+      buildModel((g) => {
+        const mask = g.input('mask', 'int64', ['n'])
+        g.output('y', g.op('Relu', [g.op('Cast', [mask], { to: 1 })]))
+      }),
+    )
+    const asItIs = await compile('fused')
+    expect(asItIs.inputs).toEqual([{ name: 'mask', type: 'int64', shape: ['n'] }])
+    expect(asItIs.report.placement.whollyOnGpu).toBe(false)
+    for (const narrow of [await compile('fused&int64Inputs=int32'), await compile('fused', { int64Inputs: 'int32' })]) {
+      expect(narrow.inputs).toEqual([{ name: 'mask', type: 'int32', shape: ['n'] }])
+      expect(narrow.report).toMatchObject({
+        nodes: { after: 2 },
+        placement: { whollyOnGpu: true },
+        verification: { status: 'verified' },
+      })
+    }
+    const not = await compile('fused&int64Inputs=int64', { int64Inputs: 'int32' })
+    expect(not.inputs[0]?.type).toBe('int64')
+  })
+
   it('keeps to the operators of the standard when asked to', async () => {
     await write(
       buildModel((g) => {

@@ -2,13 +2,13 @@ import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { type FuseOptions, type FusionReport, fuse, type Target } from '../fusion/index.ts'
-import { dimensionNames, encode, type Model, pinDimensions } from '../graph/index.ts'
+import { dimensionNames, encode, int32Inputs, type Model, pinDimensions } from '../graph/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
 import { type CacheEntry, cacheKey, readEntry, type StoredFile, storeChunks, writeEntry } from './cache.ts'
 import { evaluate } from './evaluator.ts'
 import { interfaceOf, type ModelInterface, webgpuFeatures } from './model-interface.ts'
 import { onnxRuntimeVersion } from './onnxruntime-builds.ts'
-import type { ResolvedOptions, VerifyOptions } from './options.ts'
+import type { Int64Inputs, ResolvedOptions, VerifyOptions } from './options.ts'
 import { placementReport } from './placement-report.ts'
 import type { ModelQuery } from './query.ts'
 import { displayPath, type ModelOnDisk, readModel, sha256OfFile } from './read-model.ts'
@@ -59,6 +59,7 @@ interface Settings {
   readonly only: readonly string[] | undefined
   readonly skip: readonly string[] | undefined
   readonly target: Target
+  readonly int64Inputs: Int64Inputs
   readonly dimensions: Readonly<Record<string, number>>
   readonly verify: false | VerifyOptions
 }
@@ -91,13 +92,15 @@ export async function compileModel({ file, query, options, cacheDir, watch }: Co
 
 const settingsOf = (model: Model, { fused, ...query }: ModelQuery, options: ResolvedOptions): Settings => {
   const { target } = options
-  if (!fused) return { fused, only: undefined, skip: undefined, target, dimensions: {}, verify: false }
+  if (!fused)
+    return { fused, only: undefined, skip: undefined, target, int64Inputs: 'int64', dimensions: {}, verify: false }
   const verify = query.verify ?? options.verify
   return {
     fused,
     only: query.only ?? options.only,
     skip: query.skip ?? options.skip,
     target: query.target ?? target,
+    int64Inputs: query.int64Inputs ?? options.int64Inputs,
     dimensions: { ...ownDimensions(model, options.dimensions), ...query.dimensions },
     verify: verify === true ? options.verify || {} : verify,
   }
@@ -135,10 +138,17 @@ async function build(
   folder: string,
   started: number,
 ): Promise<{ files: StoredFile[]; facts: StoredFacts }> {
-  const { fused, only, skip, target, dimensions } = settings
-  // Pinned here and not by `fuse`: what the fused model is compared with has the same sizes.
-  const original = pinDimensions(source.model, dimensions)
-  const fuseOptions = { target, evaluate, ...(version && { runtime: version }), ...(only && { only }), ...(skip && { skip }) }
+  const { fused, only, skip, target, int64Inputs, dimensions } = settings
+  // Not done by `fuse`: what the fused model is compared with has the same sizes and types.
+  const pinned = pinDimensions(source.model, dimensions)
+  const original = int64Inputs === 'int32' ? int32Inputs(pinned) : pinned
+  const fuseOptions = {
+    target,
+    evaluate,
+    ...(version && { runtime: version }),
+    ...(only && { only }),
+    ...(skip && { skip }),
+  }
   const { model, report } = fuse(original, fused ? fuseOptions : { only: [] })
   const stored = await store(source, model, folder)
   const untilVerification = performance.now() - started

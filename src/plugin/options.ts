@@ -11,6 +11,10 @@ export interface VerifyOptions {
   timeout?: number | undefined
 }
 
+/** What becomes of a model's inputs of int64. */
+export const int64Inputs = ['int64', 'int32'] as const
+export type Int64Inputs = (typeof int64Inputs)[number]
+
 /** Options of the plugin, for every model that the build imports. A query (`./net.onnx?fused&skip=…`) overrides them for one. */
 export interface Options {
   /**
@@ -27,6 +31,11 @@ export interface Options {
    * that it has. A query's `dim.batch=1` is for one model, and a name that it has not is an error there.
    */
   dimensions?: Readonly<Record<string, number>> | undefined
+  /**
+   * `'int32'`: inputs of int64 become int32 in the fused model and its types, that is, Int32Array in place of BigInt64Array. onnxruntime-web
+   * converts int64 on the CPU before it can work on it. Default: `'int64'`, inputs as they are.
+   */
+  int64Inputs?: Int64Inputs | undefined
   /**
    * What fused models may hold beyond the ONNX standard: `web`, operators that onnxruntime-web runs on WebGPU and on wasm, to fall back on;
    * `webgpu`, those that run on WebGPU alone; `onnx`, none. Default: `'web'`.
@@ -51,6 +60,7 @@ export interface ResolvedOptions {
   readonly only: readonly string[] | undefined
   readonly skip: readonly string[] | undefined
   readonly dimensions: Readonly<Record<string, number>>
+  readonly int64Inputs: Int64Inputs
   readonly target: Target
   readonly dts: string | false
   readonly cacheDir: string | undefined
@@ -81,6 +91,10 @@ const rules: Readonly<Record<keyof Options, Rule>> = {
     expects: 'sizes by name, as in { batch: 1 }',
     accepts: (value) =>
       isRecord(value) && Object.values(value).every((size) => Number.isSafeInteger(size) && Number(size) >= 0),
+  },
+  int64Inputs: {
+    expects: int64Inputs.map((name) => `'${name}'`).join(' or '),
+    accepts: (value) => int64Inputs.some((name) => name === value),
   },
   target: {
     expects: targets.map((name) => `'${name}'`).join(', '),
@@ -120,6 +134,7 @@ export function resolveOptions(options: Options = {}): ResolvedOptions {
     only,
     skip,
     dimensions = {},
+    int64Inputs = 'int64',
     target = 'web',
     dts = 'onnx-models.d.ts',
     cacheDir,
@@ -130,6 +145,7 @@ export function resolveOptions(options: Options = {}): ResolvedOptions {
     only,
     skip,
     dimensions,
+    int64Inputs,
     target,
     dts,
     cacheDir,

@@ -33,6 +33,11 @@ describe('parseQuery', () => {
       'fused&target=onnx&dim.batch=1&dim.w=32',
       { fused: true, target: 'onnx', dimensions: { batch: 1, w: 32 } },
     ],
+    [
+      'int64Inputs=int32&fused&target=web',
+      'fused&int64Inputs=int32&target=web',
+      { fused: true, int64Inputs: 'int32', target: 'web' },
+    ],
     ['fused&dim.x:0=2', 'fused&dim.x%3A0=2', { fused: true, dimensions: { 'x:0': 2 } }],
     ['import&fused&t=12', 'fused', { fused: true }],
   ])('reads %s as %s', (query, canonical, meaning) => {
@@ -40,6 +45,7 @@ describe('parseQuery', () => {
       verify: undefined,
       only: undefined,
       skip: undefined,
+      int64Inputs: undefined,
       target: undefined,
       dimensions: undefined,
     }
@@ -54,7 +60,7 @@ describe('parseQuery', () => {
       'unknown-query-key',
       /"\.\/n\.onnx" has the unknown query key "verfy"\. Did you mean "verify"\?/,
     ],
-    ['fused&x', 'unknown-query-key', /The keys are verify, only, skip, target, dim\.NAME\./],
+    ['fused&x', 'unknown-query-key', /The keys are verify, only, skip, int64Inputs, target, dim\.NAME\./],
     ['fused&constructor=1', 'unknown-query-key', /"constructor"/],
     ['onnx&skip=a', 'unknown-query-key', /\?onnx takes the model as it is/],
     ['fused=yes', 'invalid-query', /"fused" takes no value/],
@@ -66,6 +72,7 @@ describe('parseQuery', () => {
     ['fused&skip=', 'invalid-query', /"skip" must be names of fusions, separated by commas/],
     ['fused&skip=a,,b', 'invalid-query', /"skip" must be names/],
     ['fused&target=gpu', 'invalid-query', /"target" must be web, webgpu, onnx/],
+    ['fused&int64Inputs=int16', 'invalid-query', /"int64Inputs" must be int64 or int32/],
     ['fused&dim.batch=x', 'invalid-query', /"dim.batch" must be a size/],
     ['fused&dim.=1', 'unknown-query-key', /"dim\."/],
     ['onnx&dim.batch=1', 'unknown-query-key', /has no keys/],

@@ -1,5 +1,6 @@
 import { type Target, targets } from '../fusion/target.ts'
 import { nearest } from '../nearest-name.ts'
+import { type Int64Inputs, int64Inputs } from './options.ts'
 import { PluginError } from './plugin-error.ts'
 
 /** Module ids that ask for a model: `net.onnx?fused`, or `net.onnx?onnx` for the same loader without fusion. */
@@ -12,6 +13,7 @@ export interface ModelQuery {
   readonly verify: boolean | undefined
   readonly only: readonly string[] | undefined
   readonly skip: readonly string[] | undefined
+  readonly int64Inputs: Int64Inputs | undefined
   readonly target: Target | undefined
   /** Sizes by the name of a symbolic dimension; undefined without any. */
   readonly dimensions: Readonly<Record<string, number>> | undefined
@@ -39,6 +41,10 @@ const keys = {
   },
   only: names,
   skip: names,
+  int64Inputs: {
+    expects: int64Inputs.join(' or '),
+    canonical: (text) => int64Inputs.find((name) => name === text),
+  },
   target: {
     expects: targets.join(', '),
     canonical: (text) => targets.find((name) => name === text),
@@ -107,6 +113,7 @@ export function parseQuery(query: string, specifier: string): ModelQuery & { can
     verify: verify === undefined ? undefined : verify === 'true',
     only: values.get('only')?.split(','),
     skip: values.get('skip')?.split(','),
+    int64Inputs: int64Inputs.find((name) => name === values.get('int64Inputs')),
     target: targets.find((name) => name === values.get('target')),
     dimensions:
       dimensions.length === 0

@@ -139,6 +139,15 @@ describe('placement', () => {
     expect(large.suggestions).toEqual([expect.stringContaining('larger than what WebGPU binds')])
   })
 
+  it('names the inputs of int64 that keep nodes on the CPU', () => {
+    const { suggestions } = place((g) => {
+      const [mask, ids] = [g.input('mask', 'int64', [4]), g.input('ids', 'int64', [4])]
+      const weight = Tensor.fromNumbers('float32', [2], [1, 2])
+      g.output('y', g.op('Mul', [g.op('Gather', [weight, ids]), g.op('Cast', [mask], { to: 1 })]))
+    })
+    expect(suggestions).toEqual([expect.stringMatching(/^take int32 for mask, with the option "int64Inputs"/)])
+  })
+
   it('says by which kernels it went', () => {
     const model = buildModel((g) => g.output('y', g.op('Relu', [g.input('x')])))
     expect(placement(model, '1.30.2').kernels).toBe('1.30')

@@ -90,7 +90,7 @@ export function placement(model: Model, version?: string): Placement {
     whollyOnGpu,
     dataStaysOnGpu: copies.toCpu === 0,
     againstGraphCapture: against,
-    suggestions: suggestions(cpu, copies.toCpu, open, largest),
+    suggestions: suggestions(cpu, copies.toCpu, open, inputsOnCpu([...onCpu.keys()], context), largest),
   }
 }
 
@@ -239,10 +239,17 @@ function openDimensions(model: Model): string[] {
   return [...names]
 }
 
+/** The inputs of int64 that nodes on the CPU read. */
+const inputsOnCpu = (nodes: readonly Node[], context: FusionContext): string[] => {
+  const inputs = nodes.flatMap((node) => node.inputs.filter((input) => input?.isInput === true))
+  return [...new Set(inputs.flatMap((input) => (input && context.elementType(input) === 'int64' ? [input.name] : [])))]
+}
+
 function suggestions(
   cpu: readonly NodeOnCpu[],
   downloads: number,
   open: readonly string[],
+  int64Inputs: readonly string[],
   largest: Placement['largestBuffer'],
 ): string[] {
   const list: string[] = []
@@ -251,6 +258,9 @@ function suggestions(
     list.push(
       `fix ${open.join(', ')} with the option "dimensions": then ${shapes} on the CPU can be computed when you build`,
     )
+  }
+  if (int64Inputs.length > 0) {
+    list.push(`take int32 for ${int64Inputs.join(', ')}, with the option "int64Inputs": the GPU does not work on int64`)
   }
   if (largest !== undefined && largest.bytes > bindingLimit) {
     list.push(`"${largest.value}" is larger than what WebGPU binds by default: split it, or use a smaller element type`)
