@@ -1,5 +1,9 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { fuseAndCompare } from '../../../test/support/fuse-and-compare.ts'
+import { Random } from '../../../test/support/run-model.ts'
+import { withFunction } from '../../../test/support/with-function.ts'
 import { buildModel, clone, type ElementType, type GraphBuilder, type Value } from '../../graph/index.ts'
 import { kernelsOf } from '../kernels/kernels.ts'
 import { lowerOpset } from './lower-opset.ts'
@@ -37,7 +41,13 @@ describe('lower-opset', () => {
   it('leaves operators, attributes and types that opset 21 has not', () => {
     expect(reason(24, (g, x) => g.op('Swish', [maxPool(g, x)]))).toMatch(/Swish/)
     expect(reason(24, (g, x) => g.op('Cast', [maxPool(g, x)], { to: 1, round_mode: 'up' }))).toMatch(/round_mode/)
-    expect(reason(22, maxPool, 'bfloat16')).toMatch(/bfloat16/)
+    expect(reason(22, maxPool, 'bfloat16')).toMatch(/"x" is bfloat16/)
+  })
+
+  it('leaves a model with functions, which have an operator set of their own', () => {
+    const copy = clone(withFunction(22, 'MaxPool', { kernel_shape: [2, 2] }))
+    expect(lowerOpset(copy, kernelsOf().table)).toBe('its functions have an operator set of their own')
+    expect(copy.opset).toBe(22)
   })
 
   const sample =
@@ -64,9 +74,47 @@ describe('lower-opset', () => {
     expect(reason(20, (g, x) => sample()(g, g.op('ReduceMax', [x], { keepdims: 1 }, { types: [undefined] })))).toMatch(
       /not known to be of images/,
     )
+    expect(
+      reason(20, (g, x) =>
+        sample()(g, g.op('Mul', [x, g.op('Cast', [g.op('IsInf', [g.input('z', 'float16')])], { to: 1 })])),
+      ),
+    ).toMatch(/is of float16, which opset 19 may not have/)
+    const copy = clone(build(20, (g, x) => g.op('Relu', [sample()(g, x)])))
+    const table = { ...kernelsOf().table, Relu: { 6: ['', 'float32'], 20: ['float32', 'float32'] } } as const
+    expect(lowerOpset(copy, table)).toMatch(/Relu.* would lose its kernel in opset 19/)
   })
 
   it('leaves a pool that rounds its size up, which opset 22 corrected', () => {
     expect(reason(22, (g, x) => g.op('MaxPool', [x], { kernel_shape: [2, 2], ceil_mode: 1 }))).toMatch(/ceil_mode/)
   })
 })
+
+const unary = ['Sin', 'Elu', 'Cosh', 'Relu', 'Softplus', 'Mish', 'HardSwish', 'Abs']
+
+testDrawn(
+  'lower-opset',
+  fc.record({
+    ops: fc.array(fc.constantFrom(...unary, 'MaxPool', 'GlobalAveragePool', 'ConvTranspose', 'Cast', 'Gelu'), {
+      minLength: 1,
+      maxLength: 5,
+    }),
+    ceil_mode: fc.constantFrom(0, 0, 1),
+    opset: fc.constantFrom(22, 23, 24),
+  }),
+  ({ ops, ceil_mode, opset }) => {
+    const gains = ops.some((op) => !['Relu', 'Softplus', 'Mish', 'Abs', 'Cast', 'Gelu'].includes(op))
+    return {
+      build: (g) => {
+        const apply = (x: Value, op: string): Value => {
+          if (op === 'MaxPool') return g.op(op, [x], { kernel_shape: [2, 2], ceil_mode })
+          if (op === 'ConvTranspose') return g.op(op, [x, new Random(1).tensor([3, 3, 2, 2])])
+          return g.op(op, [x], op === 'Cast' ? { to: 1 } : {})
+        }
+        g.output('y', ops.reduce(apply, g.input('x', 'float32', [1, 3, 40, 40])))
+      },
+      opset,
+      irVersion: 10,
+      fires: gains && !(ceil_mode === 1 && ops.includes('MaxPool')),
+    }
+  },
+)

@@ -1,7 +1,10 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { fuseAndCompare } from '../../../test/support/fuse-and-compare.ts'
 import { Random } from '../../../test/support/run-model.ts'
-import { buildModel, clone, type GraphBuilder, type Value } from '../../graph/index.ts'
+import { withFunction } from '../../../test/support/with-function.ts'
+import { buildModel, clone, type GraphBuilder, int64, type Value } from '../../graph/index.ts'
 import { inferredContext } from '../context.ts'
 import { raiseOpset } from './raise-opset.ts'
 
@@ -120,7 +123,32 @@ describe('raise-opset leaves a model', () => {
       reason(11, (g, x) =>
         g.op('Resize', [x, [], [1, 1, 2, 2]], { coordinate_transformation_mode: 'tf_half_pixel_for_nn' }),
       ),
-    ).toMatch(/tf_half_pixel_for_nn/)
+    ).toMatch(/keeps opset 11: it maps coordinates as tf_half_pixel_for_nn/)
+  })
+
+  it('with an operator that was another one', () => {
+    const body = (g: GraphBuilder) => g.subgraph((inner) => inner.output('out', inner.op('Neg', [inner.input('in')])))
+    expect(reason(8, (g, x) => g.op('Scan', [undefined, x], { body: body(g), num_scan_inputs: 1 }))).toMatch(
+      /Scan was another operator before opset 9/,
+    )
+  })
+
+  it('with bounds or padding of a type that is not known', () => {
+    const unknown = (g: GraphBuilder, x: Value) => g.op('Custom', [x], {}, { domain: 'my.domain' })
+    expect(reason(9, (g, x) => g.op('Clip', [unknown(g, x)], { min: 0 }))).toMatch(/keeps opset 9: its type is unknown/)
+    expect(reason(9, (g, x) => g.op('Pad', [unknown(g, x)], { pads: [0, 0, 1, 1] }))).toMatch(/its type is unknown/)
+  })
+
+  it('that is not valid under its own opset', () => {
+    expect(reason(9, (g, x) => g.op('Slice', [x], { starts: [0] }))).toMatch(/it has no starts and ends/)
+    expect(reason(9, (g, x) => g.node('TopK', [x], {}, { outputs: 2 }).output)).toMatch(/it has no k/)
+    expect(reason(9, (g, x) => g.op('Upsample', [x]))).toMatch(/it has no scales/)
+  })
+
+  it('with functions, which have an operator set of their own', () => {
+    const copy = clone(withFunction(9, 'Relu'))
+    expect(raiseOpset(copy, 17, inferredContext(copy))).toBe('its functions have an operator set of their own')
+    expect(copy.opset).toBe(9)
   })
 
   it('of an opset before 7', () => {
@@ -135,3 +163,62 @@ describe('raise-opset leaves a model', () => {
     expect(fused.opset).toBe(9)
   })
 })
+
+/** What changed its form, in the form of an opset before 13; the data has dims [2, 3, 4, 4] before and after. */
+const oldForms: Readonly<Record<string, (g: GraphBuilder, x: Value, number: number, opset: number) => Value>> = {
+  Clip: (g, x, number) => g.op('Clip', [x], { min: -number / 4, ...(number % 2 ? { max: number / 3 } : {}) }),
+  Pad: (g, x, number, opset) => {
+    const padded = g.op('Pad', [x], {
+      pads: [0, 0, number % 3, 1, 0, 0, 1, number % 2],
+      mode: ['constant', 'reflect', 'edge'][number % 3] ?? 'constant',
+      ...(number % 3 === 0 ? { value: number + 0.5 } : {}),
+    })
+    const starts = [number % 3, 1]
+    return opset < 10
+      ? g.op('Slice', [padded], { starts, ends: starts.map((start) => start + 4), axes: [2, 3] })
+      : g.op('Slice', [padded, int64(starts), int64(starts.map((start) => start + 4)), int64([2, -1])])
+  },
+  Squeeze: (g, x, number) => g.op('Squeeze', [g.op('Unsqueeze', [x], { axes: [number % 5] })], { axes: [number % 5] }),
+  Softmax: (g, x) => g.op('Softmax', [x], { axis: 3 }),
+  ReduceSum: (g, x, number) => g.op('Sub', [x, g.op('ReduceSum', [x], { axes: [number % 4] })]),
+  Split: (g, x, number) => {
+    const size = 1 + (number % 3)
+    const { outputs } = g.node('Split', [x], { axis: 2, split: [size, 4 - size] }, { outputs: 2 })
+    return g.op('Concat', outputs.toReversed(), { axis: 2 })
+  },
+  Upsample: (g, x, number, opset) => {
+    const mode = number % 2 ? 'nearest' : 'linear'
+    const scales = [1, 1, 2, 1 + (number % 3)]
+    const larger =
+      opset < 9
+        ? g.op('Upsample', [x], { mode, scales })
+        : g.op(opset < 10 ? 'Upsample' : 'Resize', [x, scales], { mode })
+    return opset < 10
+      ? g.op('Slice', [larger], { starts: [2, 0], ends: [6, 4], axes: [2, 3] })
+      : g.op('Slice', [larger, int64([2, 0]), int64([6, 4]), int64([2, 3])])
+  },
+  Dropout: (g, x) => g.op('Dropout', [x], { ratio: 0.5 }),
+}
+
+testDrawn(
+  'raise-opset',
+  fc.record({
+    steps: fc.array(fc.record({ op: fc.constantFrom(...Object.keys(oldForms)), number: fc.nat({ max: 12 }) }), {
+      minLength: 1,
+      maxLength: 5,
+    }),
+    opset: fc.integer({ min: 7, max: 10 }),
+  }),
+  ({ steps, opset }) => ({
+    build: (g) => {
+      const y = steps.reduce(
+        (value, { op, number }) => oldForms[op]?.(g, value, number, opset) ?? value,
+        g.input('x', 'float32', [2, 3, 4, 4]),
+      )
+      g.output('y', g.op('Identity', [y]))
+    },
+    opset,
+    fires: 1,
+  }),
+  { also: ['identity'] },
+)
