@@ -37,23 +37,32 @@ it('takes int32 where the model takes int64, and computes the same', async () =>
 
 it('reaches uses in nested graphs', async () => {
   const model = buildModel((g) => {
-    const n = g.input('n', 'int64', [1])
+    const n = g.input('n', 'int64', [2])
     const branch = (op: string) => g.subgraph((inner) => inner.output(op, inner.op(op, [n])))
     g.output('y', g.op('If', [g.input('c', 'bool', [])], { then_branch: branch('Neg'), else_branch: branch('Abs') }))
   })
   const { y } = await runModel(bytesOf(int32Inputs(model)), {
-    n: Tensor.fromNumbers('int32', [1], [-3]),
+    n: Tensor.fromNumbers('int32', [2], [-3, 4]),
     c: Tensor.fromNumbers('bool', [], [0]),
   })
-  expect([...(y?.toNumbers() ?? [])]).toEqual([3])
+  expect([...(y?.toNumbers() ?? [])]).toEqual([3, 4])
 })
 
-it('leaves inputs of other types, with a default, or handed on as an output', () => {
+it('reads the shape of the input itself', () => {
+  const model = buildModel((g) => {
+    const ids = g.input('ids', 'int64', ['n'])
+    g.output('y', g.op('Add', [g.op('Shape', [ids]), ids]))
+  })
+  expect(operators(int32Inputs(model))).toEqual(['Cast', 'Shape', 'Add'])
+})
+
+it('leaves inputs of other types, of one number, with a default, or handed on as an output', () => {
   const model = buildModel((g) => {
     const [x, axis] = [g.input('x', 'float32', [2]), g.input('axis', 'int64', [1])]
     g.graph.setDefault(axis, int64([0]))
     g.output('y', g.op('Unsqueeze', [x, axis]))
-    g.graph.addOutput(g.input('same', 'int64', [1]))
+    g.output('z', g.op('Neg', [g.input('number', 'int64', [])]))
+    g.graph.addOutput(g.input('same', 'int64', [3]))
   })
   expect(int32Inputs(model)).toBe(model)
 })

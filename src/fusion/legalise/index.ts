@@ -2,6 +2,7 @@ import type { Fusion } from '../define-fusion.ts'
 import { lowerAffineGrid } from './affine-grid.ts'
 import { alwaysTrue } from './always-true.ts'
 import { lowerAttention } from './attention.ts'
+import { boolMovement } from './bool-movement.ts'
 import { lowerCelu } from './celu.ts'
 import { lowerCenterCropPad } from './center-crop-pad.ts'
 import { lowerCompress } from './compress.ts'
@@ -59,6 +60,7 @@ export const opsetLowerings: readonly Fusion[] = [
 /** What rewrites operators for which the runtime has no WebGPU kernel. No two take the same node, so that their order does not matter. */
 export const lowerings: readonly Fusion[] = [
   ...opsetLowerings,
+  boolMovement,
   float64Island,
   int64Island,
   lowerCelu,
