@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompareOptions, type Fused, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
+import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import {
   type BuildOptions,
@@ -134,6 +135,13 @@ describe('clip-chain leaves alone', () => {
       feeds: { x: new Random(1).tensor([12], 'int64', [-9, 9]) },
     })
     expect(ops).toEqual(['Min', 'Max'])
+    const bound = (number: number): Tensor => Tensor.fromNumbers('int32', [], [number])
+    const reasons = reasonsForLeaving(
+      'clip-chain',
+      (g) => g.output('y', g.op('Max', [g.op('Min', [g.input('x', 'int32', [12]), bound(3)]), bound(-3)])),
+      { opset: 10 },
+    )
+    expect(reasons).toEqual(['no operator of this opset has the bounds of both'])
   })
 })
 

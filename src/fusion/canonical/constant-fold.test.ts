@@ -91,6 +91,16 @@ describe('constant-fold', () => {
     expect(report.nearMisses[0]?.reason).toMatch(/the runtime cannot compute/)
   })
 
+  it('says so when the runtime gives nothing', () => {
+    const model = buildModel((g) => {
+      const c = g.op('Sqrt', [g.constant([4])])
+      g.output('y', g.op('Add', [g.input('x', 'float32', [4]), c]))
+    })
+    const { model: fused, report } = fuse(model, { ...options, evaluate: () => ({}) })
+    expect(fused).toBe(model)
+    expect(report.nearMisses[0]?.reason).toMatch(/the runtime gave no ".+"/)
+  })
+
   it('needs no runtime when it is given none', async () => {
     const { ops } = await fuseGraph(
       (g) => g.output('y', g.op('Add', [g.input('x', 'float32', [4]), g.op('Sqrt', [g.constant([4])])])),

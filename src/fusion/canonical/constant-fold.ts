@@ -39,7 +39,7 @@ export function constantFold(): Fusion {
       for (const value of new Set(root.inputs)) {
         const producer = value?.producer
         if (value === undefined || producer === undefined || !computable.has(producer)) continue
-        const folded = foldedValue(value, evaluate)
+        const folded = foldedValue(value, producer, evaluate)
         if (typeof folded === 'string') return folded
         replacements.push({ from: value, to: constantBeside(producer, graph, folded) })
       }
@@ -106,9 +106,7 @@ function partOf(node: Node): Node[] {
   return [...order]
 }
 
-function foldedValue(value: Value, evaluate: NonNullable<FusionContext['evaluate']>): Tensor | string {
-  const { producer } = value
-  if (producer === undefined) return 'it is computed by no node'
+function foldedValue(value: Value, producer: Node, evaluate: NonNullable<FusionContext['evaluate']>): Tensor | string {
   try {
     const outputs = evaluate(concatenate(encode(modelOf(value, producer)).chunks), {})
     return outputs[value.name] ?? `the runtime gave no "${value}"`

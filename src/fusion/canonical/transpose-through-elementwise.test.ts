@@ -135,6 +135,11 @@ describe('transpose-through-elementwise leaves alone', () => {
     expect(shared.reasons).toEqual([expect.stringMatching(/cannot be transposed/)])
     const long = await between((g, t) => Array.from({ length: 40 }).reduce<Value>((value) => g.op('Tanh', [value]), t))
     expect(long.ops).toContain('Transpose')
+    const besides = await between((g, t) =>
+      g.op('Add', [t, Array.from({ length: 40 }).reduce<Value>((value) => g.op('Tanh', [value]), t)]),
+    )
+    expect(besides.ops).toContain('Transpose')
+    expect(besides.reasons).toEqual(['too many nodes lie between the transposes'])
   })
 
   it('a constant of a rank that the permutation does not fit, which no runtime takes', () => {

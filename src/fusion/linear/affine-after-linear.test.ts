@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompareOptions, type Fused, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
+import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import {
   type BuildOptions,
@@ -469,6 +470,13 @@ describe('affine-after-linear leaves alone', () => {
       { opset: 6, irVersion: 3 },
     )
     expect(fuse(model, { only }).report.rewrites).toBe(0)
+  })
+
+  it('weights of a rank that no runtime takes', () => {
+    const reasons = reasonsForLeaving('affine-after-linear', (g) =>
+      g.output('y', g.op('Mul', [g.op('Conv', [g.input('x', 'float32', [2, 3]), random.tensor([4, 3])]), 2])),
+    )
+    expect(reasons).toEqual([expect.stringMatching(/^".+" has dims \[4,3\]$/)])
   })
 
   it('a large weight that another node uses', async () => {

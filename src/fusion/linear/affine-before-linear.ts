@@ -113,7 +113,7 @@ function spreadOverRow(
     return affine.affine((constant) => broadcastTo(constant, dims, shape.length), length)
   const [channels = 0, ...image] = dims
   if (dims.length !== shape.length - 1) return undefined
-  const spread = affine.affine(() => 'a batch norm has no operand', channels)
+  const spread = affine.affine(() => new Float64Array(0), channels)
   if (typeof spread === 'string') return spread
   const inner = image.reduce((product, dim) => product * dim, 1)
   const repeat = (numbers: Float64Array): Float64Array =>

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompareOptions, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
+import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import type { BuildOptions, GraphBuilder, Value } from '../../graph/index.ts'
 
@@ -125,6 +126,20 @@ describe('conv-conv', () => {
       [{ weight: [4, 2, 1, 1], attributes: { group: 2 } }, { weight: [3, 4, 1, 1] }],
     )
     expect(groups.ops).toEqual(['Conv', 'Conv'])
+  })
+
+  it('leaves a product that takes too long to compute, and attributes that do not fit', () => {
+    const chained = (channels: number, attributes: Attributes = {}) =>
+      reasonsForLeaving('conv-conv', (g) => {
+        const weight = g.constant(new Float32Array(channels ** 2), { dims: [channels, channels, 1, 1] })
+        const y = g.op('Conv', [g.input('x', 'float32', [1, channels, 2, 2]), weight], attributes)
+        g.output(
+          'y',
+          g.op('Conv', [y, g.constant(new Float32Array(channels ** 2), { dims: [channels, channels, 1, 1] })]),
+        )
+      })
+    expect(chained(1100)).toEqual(['the product takes too long to compute'])
+    expect(chained(2, { strides: [1] })).toEqual(['its attributes do not fit a kernel of dims [1,1]'])
   })
 
   it('leaves convolutions with a single channel between them', async () => {

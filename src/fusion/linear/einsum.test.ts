@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompareOptions, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
-import type { BuildOptions, Dimension } from '../../graph/index.ts'
+import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
+import { Random } from '../../../test/support/run-model.ts'
+import { type BuildOptions, type Dimension, int64 } from '../../graph/index.ts'
 
 const fused = (
   equation: string,
@@ -211,6 +213,29 @@ describe('einsum', () => {
         ])
       ).ops,
     ).toEqual(['Einsum'])
+  })
+
+  it.each<[string, number[][], string]>([
+    ['ij->ik', [[2, 3]], 'no operand has its index "k"'],
+    ['ij,jk->ik', [[2, 3]], 'its equation does not fit its operands'],
+    ['ij->ji', [[2, 3, 4]], 'its equation does not fit its operands'],
+  ])('leaves %s of operands of [%j], which no runtime takes', (equation, shapes, reason) => {
+    const reasons = reasonsForLeaving('einsum', (g) => {
+      const operands = shapes.map((shape, index) => g.input(`x${index}`, 'float32', shape))
+      g.output('y', g.op('Einsum', operands, { equation }))
+    })
+    expect(reasons).toEqual([reason])
+  })
+
+  it('leaves operands of which nobody knows how many axes "..." stands for', async () => {
+    const { reasons } = await fuseGraph(
+      (g) => {
+        const x = g.op('Reshape', [g.input('x', 'float32', [6]), g.input('shape', 'int64', ['rank'])])
+        g.output('y', g.op('Einsum', [x], { equation: '...i->i...' }))
+      },
+      { only: ['einsum'], feeds: { x: new Random(1).tensor([6]), shape: int64([2, 3]) } },
+    )
+    expect(reasons).toEqual(['the rank of an operand with "..." is unknown'])
   })
 
   it('leaves a contraction of integers', async () => {

@@ -24,7 +24,7 @@ const formulas: Readonly<Record<string, (c: number) => readonly [scale: number, 
   Add: (c) => [1, c],
   Sum: (c) => [1, c],
   Sub: (c) => [1, -c],
-  'Sub from': (c) => [-1, c],
+  SubFrom: (c) => [-1, c],
 }
 
 /**
@@ -46,7 +46,7 @@ export function elementwiseAffine(node: Node): ElementwiseAffine | string | unde
   const constant = right.constant ?? left.constant
   if (constant === undefined) return whyNotConstant(right)
   if (!constantOnRight && node.op === 'Div') return 'dividing a constant is not linear'
-  const formula = formulas[!constantOnRight && node.op === 'Sub' ? 'Sub from' : node.op]
+  const formula = formulas[!constantOnRight && node.op === 'Sub' ? 'SubFrom' : node.op]
   if (formula === undefined) return undefined
   return {
     data: constantOnRight ? left : right,

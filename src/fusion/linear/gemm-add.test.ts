@@ -1,7 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
-import type { Dimension } from '../../graph/index.ts'
+import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
+import { Random } from '../../../test/support/run-model.ts'
+import { type Dimension, int64 } from '../../graph/index.ts'
+
+const random = new Random(2)
 
 interface Setting {
   a?: readonly Dimension[]
@@ -72,6 +76,30 @@ describe('gemm-add', () => {
       expect(ops).toEqual(['Gemm', 'Add'])
       expect(reasons[0]).toMatch(/is not known to broadcast/)
     }
+  })
+
+  it('leaves an addend of unknown shape, and sums before opset 8, which broadcast in their own way', async () => {
+    const unknown = await fuseGraph(
+      (g) => {
+        const product = g.op('Gemm', [g.input('a', 'float32', [2, 3]), g.input('b', 'float32', [3, 4])])
+        const c = g.op('Reshape', [g.input('c', 'float32', [4]), g.input('shape', 'int64', ['rank'])])
+        g.output('y', g.op('Add', [product, c]))
+      },
+      {
+        only: ['gemm-add'],
+        feeds: { a: random.tensor([2, 3]), b: random.tensor([3, 4]), c: random.tensor([4]), shape: int64([1, 4]) },
+      },
+    )
+    expect(unknown.reasons).toEqual(['a shape is unknown'])
+    const older = reasonsForLeaving(
+      'gemm-add',
+      (g) => {
+        const product = g.op('Gemm', [g.input('a', 'float32', [2, 3]), g.input('b', 'float32', [3, 4])])
+        g.output('y', g.op('Sum', [product, g.input('c', 'float32', [2, 4])]))
+      },
+      { opset: 7 },
+    )
+    expect(older).toEqual(['sums before opset 8 broadcast in their own way'])
   })
 
   it('leaves a Gemm that has a C, and one that is used elsewhere', async () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompareOptions, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
+import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import type { BuildOptions, GraphBuilder, Value } from '../../graph/index.ts'
 
@@ -82,6 +83,14 @@ describe('gemm-gemm', () => {
       g.op('MatMul', [g.op('Gemm', [x, random.tensor([3, 6]), random.tensor([2, 6])]), random.tensor([6, 4])]),
     )
     expect(rows.reasons[0]).toMatch(/does not broadcast along the rows/)
+  })
+
+  it('leaves a product that takes too long to compute', () => {
+    const reasons = reasonsForLeaving('gemm-gemm', (g) => {
+      const weight = () => g.constant(new Float32Array(1100 ** 2), { dims: [1100, 1100] })
+      g.output('y', g.op('MatMul', [g.op('MatMul', [g.input('x', 'float32', [1, 1100]), weight()]), weight()]))
+    })
+    expect(reasons).toEqual(['the product takes too long to compute'])
   })
 
   it('leaves a value with another user', async () => {

@@ -9,6 +9,8 @@ export interface LinearOperator {
   readonly node: Node
   /** The Add that gives a MatMul its bias, where it is no Gemm. */
   readonly adder: Node | undefined
+  /** What that Add adds. */
+  readonly addend: Tensor | undefined
   readonly data: Value
   readonly weight: Tensor
   readonly output: Value
@@ -18,8 +20,10 @@ export interface LinearOperator {
   readonly rank: number | undefined
   /** The axis of its output along which the channels lie, counted from the end (−1 is the last). */
   readonly channelAxis: number
+  readonly layout: Layout
 }
 
+/** Where an operator has its channels. */
 interface Layout {
   channels(node: Node, weight: Tensor): number
   rank(node: Node, weight: Tensor, context: FusionContext): number | undefined
@@ -88,12 +92,14 @@ export function asLinearOperator(node: Node, context: FusionContext): LinearOper
   return {
     node,
     adder: undefined,
+    addend: undefined,
     data,
     weight,
     output: node.output,
     channels: layout.channels(node, weight),
     rank,
     channelAxis: layout.channelAxis(rank ?? 2),
+    layout,
   }
 }
 
@@ -105,16 +111,13 @@ function asBiasedMatMul(adder: Node, context: FusionContext): LinearOperator | u
   const operator = asLinearOperator(product.producer, context)
   if (operator === undefined || typeof operator === 'string' || whyShared(product) !== undefined) return undefined
   const bias = perChannel(addend, operator)
-  return typeof bias === 'string' ? undefined : { ...operator, adder, output: adder.output }
+  return typeof bias === 'string' ? undefined : { ...operator, adder, addend, output: adder.output }
 }
 
 /** What it adds to each channel, of shape [C]; zeros without a bias; the reason when a Gemm adds more than a row. */
 export function biasOf(operator: LinearOperator): Float64Array | string {
-  const { node, adder, channels } = operator
-  if (adder !== undefined) {
-    const addend = adder.inputs.find((input) => input?.producer !== node)?.constant
-    return addend === undefined ? 'its bias is not constant' : perChannel(addend, operator)
-  }
+  const { node, addend, channels } = operator
+  if (addend !== undefined) return perChannel(addend, operator)
   const columns = broadcastToColumns(node.inputs[2]?.constant, channels)
   const beta = node.op === 'Gemm' ? node.float('beta', 1) : 1
   return typeof columns === 'string' || beta === 1 ? columns : columns.map((value) => value * beta)
@@ -122,10 +125,9 @@ export function biasOf(operator: LinearOperator): Float64Array | string {
 
 /** The operator with its outputs scaled and shifted; the reason when weights or bias do not permit it. */
 export function scaleAndShift(operator: LinearOperator, affine: ChannelAffine, graph: GraphBuilder): Value | string {
-  const layout = layouts[operator.node.op]
   const weight = affine.scale.every((factor) => factor === 1)
     ? operator.weight
-    : (layout?.scaleOutputs(operator, affine.scale) ?? 'it is not a linear operator')
+    : operator.layout.scaleOutputs(operator, affine.scale)
   if (typeof weight === 'string') return weight
   const bias = biasOf(operator)
   if (typeof bias === 'string') return bias

@@ -109,6 +109,17 @@ describe('matmul-add', () => {
     expect(integers.reasons).toEqual(['a Gemm is for floats'])
   })
 
+  it('leaves sums before opset 8, which broadcast in their own way', async () => {
+    const { reasons } = await fuseGraph(
+      (g) => {
+        const product = g.op('MatMul', [g.input('a', 'float32', [2, 3]), g.input('b', 'float32', [3, 4])])
+        g.output('y', g.op('Sum', [product, g.input('c', 'float32', [2, 4])]))
+      },
+      { only: ['matmul-add'], opset: 7 },
+    )
+    expect(reasons).toEqual(['sums before opset 8 broadcast in their own way'])
+  })
+
   it('computes the same for matrices of any size', { timeout: 120_000 }, async () => {
     const size = fc.integer({ min: 1, max: 4 })
     const addend = fc.constantFrom('scalar', 'columns', 'rows', 'whole', 'row of ones')

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompareOptions, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
+import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { type BuildOptions, float, type GraphBuilder, int64, type Value } from '../../graph/index.ts'
 
@@ -103,6 +104,28 @@ describe('pad-conv', () => {
       { only },
     )
     expect(reasons[0]).toMatch(/is an output of its graph/)
+  })
+
+  it('leaves a kernel whose size is not known, and pads that do not fit', async () => {
+    const { reasons } = await fuseGraph(
+      (g) => {
+        const weight = g.op('Relu', [g.input('w', 'float32', ['out', 3, 'k', 'k'])])
+        g.output('y', g.op('Conv', [g.op('Pad', [g.input('x', 'float32', [2, 3, 6, 6]), int64(image)]), weight]))
+      },
+      { only, dimensions: { out: 2, k: 3 } },
+    )
+    expect(reasons).toEqual(['the size of its kernel is unknown'])
+    for (const pads of [[int64([0, 1, 1, 0, 1, 1])], [int64([1, 1]), undefined, int64([7])]]) {
+      const misfits = reasonsForLeaving(
+        'pad-conv',
+        (g) => {
+          const padded = g.op('Pad', [g.input('x', 'float32', [2, 3, 6, 6]), ...pads])
+          g.output('y', g.op('Conv', [padded, random.tensor([4, 3, 3, 3])]))
+        },
+        { opset: 18 },
+      )
+      expect(misfits).toEqual(['its pads do not fit its data'])
+    }
   })
 
   it('computes the same for any pads', { timeout: 120_000 }, async () => {

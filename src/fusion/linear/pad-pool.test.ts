@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompareOptions, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
+import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
 import { type BuildOptions, float, type GraphBuilder, int64, type Value } from '../../graph/index.ts'
 
 const only = ['pad-pool']
@@ -89,6 +90,18 @@ describe('pad-pool', () => {
       g.op('Pad', [x, int64([0, 0, 1, 0, 0, 0, 1, 0])], { mode: 'edge' }),
     )
     expect(mode.reasons[0]).toMatch(/pads by edge/)
+  })
+
+  it('leaves an AveragePool before opset 7, which does not count padding', () => {
+    const reasons = reasonsForLeaving(
+      'pad-pool',
+      (g) => {
+        const image = g.op('Pad', [g.input('x', 'float32', [1, 1, 4, 4])], { pads: [0, 0, 1, 1, 0, 0, 1, 1] })
+        g.output('y', g.op('AveragePool', [image], { kernel_shape: [3, 3] }))
+      },
+      { opset: 6 },
+    )
+    expect(reasons).toEqual(['an AveragePool before opset 7 does not count padding'])
   })
 
   it('leaves a MaxPool that gives places, and a Pad with other users', async () => {

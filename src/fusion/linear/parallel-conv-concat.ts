@@ -20,7 +20,8 @@ export const parallelConvConcat = defineFusion({
     const joined: (Value | undefined)[] = []
     for (const { start, length } of runs) {
       const run = branches.slice(start, start + length).filter((branch) => branch !== undefined)
-      const result = length > 1 ? join(run, graph) : root.inputs[start]
+      const [first] = run
+      const result = first !== undefined && length > 1 ? join(first, run, graph) : root.inputs[start]
       if (typeof result === 'string') return result
       joined.push(result)
     }
@@ -84,13 +85,11 @@ const settings = (node: Node | undefined): string =>
     .sort()
     .join(' ')
 
-function join(run: readonly Branch[], graph: GraphBuilder): Value | string {
+function join(first: Branch, run: readonly Branch[], graph: GraphBuilder): Value | string {
   for (const { conv, activation } of run) {
     const reason = whyShared(conv.output) ?? (activation && whyShared(activation.output)) ?? whySharedWeight(conv)
     if (reason !== undefined) return reason
   }
-  const [first] = run
-  if (first === undefined) return 'nothing to join'
   const weight = stack(run.map(({ weight }) => weight))
   const hasBias = run.some(({ bias }) => bias !== undefined)
   const bias = hasBias ? [stack(run.map(({ bias, weight }) => bias ?? zeros(weight)))] : []

@@ -32,7 +32,8 @@ export const parallelConvSum = defineFusion({
     const isLarger = one.size > two.size || (one.size === two.size && one.weight !== undefined)
     const [large, small] = isLarger ? [one, two] : [two, one]
     if (large.channels !== small.channels) return 'one branch has a single channel, which is stretched'
-    const kernel = laidOver(large, small)
+    if (large.weight === undefined) return undefined
+    const kernel = laidOver(large, large.weight, small)
     if (typeof kernel === 'string') return kernel
     const weight = roundTo(kernel.like, kernel.dims, kernel.numbers)
     if (typeof weight === 'string') return weight
@@ -143,11 +144,11 @@ function affineOf(node: Node, rank: number, channels: number) {
 /** The sum of two kernels, in float64; the reason when the places of the small one are not among those of the large one. */
 function laidOver(
   large: Branch,
+  weight: Tensor,
   small: Branch,
 ): { like: Tensor; dims: readonly number[]; numbers: Float64Array } | string {
   const [a, b] = [large.window, small.window]
   if (large.group !== small.group) return 'the branches have different groups'
-  if (large.weight === undefined) return 'no branch is a convolution'
   if (a.strides.some((stride, axis) => stride !== b.strides[axis])) return 'the branches have different strides'
   const places: number[][] = []
   for (const [axis, size] of a.kernel.entries()) {
@@ -161,9 +162,9 @@ function laidOver(
     }
     places.push(own)
   }
-  const numbers = large.weight.toNumbers()
+  const numbers = weight.toNumbers()
   const smallNumbers = small.weight?.toNumbers()
-  const inputs = large.weight.dims[1] ?? 0
+  const inputs = weight.dims[1] ?? 0
   const largeSize = sizeOf(a.kernel)
   const smallSize = sizeOf(b.kernel)
   const targets = Array.from({ length: smallSize }, (_, index) => placeOf(index, b.kernel, a.kernel, places))
@@ -178,7 +179,7 @@ function laidOver(
       }
     }
   }
-  return { like: large.weight, dims: large.weight.dims, numbers }
+  return { like: weight, dims: weight.dims, numbers }
 }
 
 /** How far a window reaches, and by how much padding exceeds it: what the size of the output depends on. */
