@@ -23,6 +23,7 @@ import { lowerLrn } from './lrn.ts'
 import { lowerMean } from './mean.ts'
 import { lowerMeanVarianceNormalization } from './mean-variance-normalization.ts'
 import { lowerMod } from './mod.ts'
+import { nanSoftmax } from './nan-softmax.ts'
 import { notCondition } from './not-condition.ts'
 import { lowerOneHot } from './one-hot.ts'
 import { poolCeilMode } from './pool-ceil-mode.ts'
@@ -88,6 +89,7 @@ export const lowerings: readonly Fusion[] = [
   lowerStft,
   lowerSum,
   lowerXor,
+  nanSoftmax,
   powExponent,
   sequenceElement,
   stableLogSumExp,

@@ -1,0 +1,86 @@
+import { type ElementType, elementTypes, type GraphBuilder, type Node, type Value } from '../../graph/index.ts'
+import type { FusionContext } from '../context.ts'
+import { defineFusion, type Replacement } from '../define-fusion.ts'
+import { any, either, node, product, scalar } from '../pattern.ts'
+import { missingKernel } from './lowering.ts'
+import { numberLike } from './number-like.ts'
+import { reduce } from './reduce.ts'
+
+const lowest: Partial<Record<ElementType, number>> = { float16: -65504, float32: -3.4028234663852886e38 }
+
+const [scores, mask] = [any(), any()]
+const products = node('MatMul', [any(), any()])
+const dot = either(product(scalar(), [products]), products)
+const masked = node('Add', [dot, mask], { commutative: true })
+const softmax = either(node('Softmax', [masked]), node('Softmax', [dot]), node('Softmax', [scores]))
+const pattern = node('Where', [node('IsNaN', [softmax]), scalar(0), softmax])
+
+/**
+ * Where(IsNaN(P), 0, P) with P = Softmax(S + M), as PyTorch writes attention in which a query may be left without a key → P·a, where P is of
+ * S + max(M, the lowest number), and a is 0 for rows in which all of M is −∞, else 1. It goes behind the MatMul that takes P, so that attention is
+ * seen. IsNaN has no WebGPU kernel. Scores themselves are finite; where they have no mask, P is.
+ */
+export const nanSoftmax = defineFusion({
+  name: 'nan-softmax',
+  pattern,
+  conditions: [
+    (_match, { target }) => (target === 'onnx' ? 'nothing is lowered within the ONNX standard' : undefined),
+    (match, context) => {
+      const type = context.elementType(match.root.output)
+      if (type === undefined || lowest[type] === undefined) return `the runtime has no kernel for ${type}`
+      return missingKernel(['Max', 'ReduceMax', 'Greater', 'Cast', 'Mul'], match.root, type, context)
+    },
+    (match, context) => {
+      const node = match.value(softmax).producer
+      const rank = context.shape(match.root.output)?.length
+      if (rank === undefined) return `the rank of ${match.root} is not known`
+      if (match.numberRank > rank) return `a constant of rank ${match.numberRank} raises its rank`
+      const axis = node?.int('axis', node.opset < 13 ? 1 : -1)
+      return axis === -1 || axis === rank - 1 ? undefined : `its Softmax is over axis ${axis}, not the last`
+    },
+  ],
+  replace(match, graph, context) {
+    const { root } = match
+    const before = match.value(softmax).producer
+    if (before === undefined) return 'it has no Softmax'
+    const [whole] = before.inputs
+    const hiding = match.has(masked) ? match.value(mask) : match.has(scores) ? match.value(scores) : undefined
+    if (whole === undefined || hiding === undefined) return match.value(softmax)
+    const rank = context.shape(hiding)?.length
+    if (rank === undefined || rank === 0) return `the rank of "${hiding}" is ${rank}`
+    const { clamped, seesAny } = bounded(graph, hiding, rank, context)
+    const bias = match.has(masked)
+      ? graph.op('Add', [match.value(dot), clamped], {}, { like: match.node(masked) })
+      : clamped
+    const weights = graph.op('Softmax', [bias], before.attributes.values(), { like: before })
+    return behindMatMul(root, weights, seesAny, graph) ?? graph.op('Mul', [weights, seesAny], {}, { like: root })
+  },
+})
+
+/** What hides scores without an infinity, and 1 for the rows in which something is left, else 0. */
+function bounded(
+  graph: GraphBuilder,
+  hiding: Value,
+  rank: number,
+  context: FusionContext,
+): { clamped: Value; seesAny: Value } {
+  const type = context.elementType(hiding) ?? 'float32'
+  const number = numberLike(hiding, context)
+  const clamped = graph.op('Max', [hiding, number(lowest[type] ?? 0)])
+  const most = reduce(graph, 'ReduceMax', hiding, [rank - 1])
+  const isLeft = graph.op('Greater', [most, number(Number.NEGATIVE_INFINITY)])
+  return { clamped, seesAny: graph.op('Cast', [isLeft], { to: elementTypes[type].code }) }
+}
+
+/** (P·a)·V → (P·V)·a, where nothing else takes P. */
+function behindMatMul(root: Node, weights: Value, seesAny: Value, graph: GraphBuilder): Replacement[] | undefined {
+  const { output } = root
+  const [user] = output.users
+  if (output.isOutput || output.users.size !== 1 || user?.is('MatMul') !== true || user.graph !== root.graph)
+    return undefined
+  const [left, right] = user.inputs
+  if (left !== output || right === output) return undefined
+  const at = graph.before(user)
+  const averages = at.op('MatMul', [weights, right], {}, { like: user })
+  return [{ from: user.output, to: at.op('Mul', [averages, seesAny]) }]
+}
