@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { parseCommand } from './parse-command.ts'
+import { tuneForShortRun } from './short-run.ts'
 import { UsageError } from './usage-error.ts'
+
+tuneForShortRun()
 
 // `unplugin-onnx print net.onnx | head` closes the pipe early.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
