@@ -18,6 +18,7 @@ import { multiHeadAttention } from './multi-head-attention.ts'
 import { normalizationAffine } from './normalization-affine.ts'
 import { normalizationPrecision } from './normalization-precision.ts'
 import { packedAttention } from './packed-attention.ts'
+import { quantizedEmbedding } from './quantized-embedding.ts'
 import { quickGelu } from './quick-gelu.ts'
 import { rmsNormalization } from './rms-normalization.ts'
 import { rotaryEmbedding } from './rotary-embedding.ts'
@@ -64,4 +65,5 @@ export const blocks: readonly Fusion[] = [
   gemmBeforeSkipNormalization,
   depthToSpace,
   matmulNBits,
+  quantizedEmbedding,
 ]
