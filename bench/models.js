@@ -1,6 +1,8 @@
 // For every model in the given folders: what `unplugin-onnx fuse` makes of it, and what a WebGPU session keeps of it before and after.
 //
-//   npm run bench:models -- FOLDER... [--json FILE]
+//   npm run bench:models -- FOLDER... [--sizes FILE.json] [--int64-inputs int32] [--json FILE]
+//
+// The file of sizes has, by a model's file name, what `--dim` fixes: { "net.onnx": { "batch": 1 } }.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -9,9 +11,12 @@ import { parseArgs } from 'node:util'
 import { measuredProcess } from './measured-process.js'
 import { sessionPlacement } from './session-placement.js'
 
-const { positionals: folders, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } })
+const { positionals: folders, values } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'string' }, sizes: { type: 'string' }, 'int64-inputs': { type: 'string' } },
+})
 if (folders.length === 0) {
-  console.error('usage: npm run bench:models -- FOLDER... [--json FILE]')
+  console.error('usage: npm run bench:models -- FOLDER... [--sizes FILE.json] [--int64-inputs int32] [--json FILE]')
   process.exit(2)
 }
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
@@ -21,12 +26,23 @@ const files = folders.flatMap((folder) =>
     .sort()
     .map((name) => join(folder, name)),
 )
+const sizes = values.sizes === undefined ? {} : JSON.parse(readFileSync(values.sizes, 'utf8'))
+/** The flags of `fuse` for a model. */
+const flagsFor = (file) => {
+  const fixed = Object.entries(sizes[basename(file)] ?? {}).map(([name, size]) => `${name}=${size}`)
+  const kind = values['int64-inputs']
+  return [
+    ...(fixed.length > 0 ? ['--dim', fixed.join(',')] : []),
+    ...(kind === undefined ? [] : ['--int64-inputs', kind]),
+  ]
+}
 const work = mkdtempSync(join(tmpdir(), 'unplugin-onnx-bench-'))
 const rows = []
 for (const file of files) {
   const output = join(work, basename(file))
   const report = join(work, 'report.json')
-  const fuse = (...flags) => measuredProcess(cli, 'fuse', file, '-o', output, '--report', report, ...flags)
+  const fuse = (...flags) =>
+    measuredProcess(cli, 'fuse', file, '-o', output, '--report', report, ...flagsFor(file), ...flags)
   const alone = fuse('--no-verify')
   const verified = fuse()
   const [entry] = [JSON.parse(readFileSync(report, 'utf8'))].flat().map((content) => content.files?.[0] ?? content)
