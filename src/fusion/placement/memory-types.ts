@@ -28,6 +28,9 @@ const inputsOnCpu: Readonly<Record<string, readonly number[]>> = {
 export const readsOnCpu = (node: Node, index: number): boolean =>
   node.target.startsWith('Reduce') ? index === 1 : inputsOnCpu[node.target]?.includes(index) === true
 
+/** Whether only the element type of an input counts: the runtime writes CastLike out as a Cast when it places it. */
+export const isTypeOnly = (node: Node, index: number): boolean => node.is('CastLike') && index === 1
+
 /** Whether a node that is on the GPU leaves its results on the CPU: Shape alone does. */
 export const writesOnCpu = (node: Node): boolean => node.is('Shape')
 

@@ -1,10 +1,11 @@
 import type { Graph, Model, Node, Value } from '../../graph/index.ts'
 import { byteLength } from '../../graph/index.ts'
-import { isRandom } from '../canonical/random-operators.ts'
 import { type FusionContext, inferredContext } from '../context.ts'
 import { kernelsOf } from '../kernels/kernels.ts'
+import { constantValues, graphsOf } from './constant-values.ts'
 import { whyNoKernel } from './kernel-of-node.ts'
-import { changesLayout, isView, readsOnCpu, writesOnCpu } from './memory-types.ts'
+import { changesLayout, isTypeOnly, isView, readsOnCpu, writesOnCpu } from './memory-types.ts'
+import { asOptimised } from './session-optimiser.ts'
 
 /** A node that does not run on the GPU. */
 export interface NodeOnCpu {
@@ -43,11 +44,11 @@ export const bindingLimit = 128 * 1024 * 1024
 
 /**
  * Predicts where onnxruntime's partitioner puts each node of a model, and which copies it inserts. Follows its rules (MemcpyTransformer) on the
- * kernels of the table; what the session's own optimiser does before is not foreseen, so that the prediction is
- * best for a model that leaves it nothing to do. `version` is that of onnxruntime-web. Pure.
+ * kernels of the table, on what the session's own optimiser leaves of the model as far as that can be foreseen. `version` is that of onnxruntime-web. Pure.
  */
-export function placement(model: Model, version?: string): Placement {
+export function placement(original: Model, version?: string): Placement {
   const { release, table } = kernelsOf(version)
+  const model = asOptimised(original)
   const context = inferredContext(model, { kernels: table })
   const onCpu = new Map<Node, string>()
   const gpu: Node[] = []
@@ -62,7 +63,7 @@ export function placement(model: Model, version?: string): Placement {
       if (reason === undefined) gpu.push(node)
       else onCpu.set(node, reason)
     }
-    added.push(...permutedShapes(nodes, reasons))
+    added.push(...permutedShapes(nodes, constants, reasons))
     const inserted = copiesOf(graph, nodes, constants, reasons)
     copies.toGpu += inserted.toGpu
     copies.toCpu += inserted.toCpu
@@ -94,27 +95,7 @@ export function placement(model: Model, version?: string): Placement {
   }
 }
 
-function* graphsOf(graph: Graph): Generator<Graph> {
-  yield graph
-  for (const node of graph.nodes) for (const nested of node.subgraphs) yield* graphsOf(nested)
-}
-
 const noKernel = (reason: string): string => (reason.startsWith('no ') ? `WebGPU has ${reason}` : reason)
-
-/** Values that do not change from run to run: the session computes them once, and drops the nodes that did. */
-function constantValues(graph: Graph): Set<Value> {
-  const constants = new Set<Value>()
-  for (const inner of graphsOf(graph)) for (const value of inner.initializers) if (!value.isInput) constants.add(value)
-  for (const inner of graphsOf(graph)) {
-    for (const node of inner.nodes) {
-      if (node.subgraphs.length > 0 || isRandom(node)) continue
-      if (node.outputs.some((output) => output?.isOutput)) continue
-      if (!node.inputs.every((input) => input === undefined || constants.has(input))) continue
-      for (const output of node.outputs) if (output !== undefined) constants.add(output)
-    }
-  }
-  return constants
-}
 
 /**
  * The nodes of one graph that end up on the CPU, with the reason: those without a kernel. onnxruntime would also leave there what works on
@@ -129,9 +110,12 @@ function partition(nodes: readonly Node[], context: FusionContext): Map<Node, st
   return onCpu
 }
 
-/** What leaves the layout of an image as it finds it. */
+/** What leaves the layout of an image as it finds it, where all it is given has the same. */
 const elementwise: ReadonlySet<string> = new Set([
+  'Add',
   'Clip',
+  'Concat',
+  'Div',
   'Elu',
   'Erf',
   'Exp',
@@ -139,28 +123,38 @@ const elementwise: ReadonlySet<string> = new Set([
   'HardSwish',
   'LeakyRelu',
   'Log',
+  'Mul',
   'Neg',
   'Relu',
   'Sigmoid',
   'Softplus',
   'Sqrt',
+  'Sub',
   'Tanh',
 ])
 
 /**
  * Where the session changes the layout of images, it moves the Transposes that takes behind what follows: past a Shape it leaves a Gather, of
- * int64 and so on the CPU, that puts the sizes back in their order. The same for the shape of a Transpose that was there.
+ * int64 and so on the CPU, that puts the sizes back in their order. The same for the shape of a Transpose that was there, unless a MatMul uses it.
  */
-function permutedShapes(nodes: readonly Node[], onCpu: ReadonlyMap<Node, string>): NodeOnCpu[] {
+function permutedShapes(
+  nodes: readonly Node[],
+  constants: ReadonlySet<Value>,
+  onCpu: ReadonlyMap<Node, string>,
+): NodeOnCpu[] {
   const permuted = new Set<Value>()
   const added: NodeOnCpu[] = []
   for (const node of nodes) {
     const [x] = node.inputs
     const [y] = node.outputs
     if (onCpu.has(node) || y === undefined || x === undefined) continue
-    if (changesLayout.has(node.target) || node.is('Transpose')) permuted.add(y)
-    else if (elementwise.has(node.target) && permuted.has(x)) permuted.add(y)
-    else if (node.is('Shape') && permuted.has(x)) {
+    if (changesLayout.has(node.target)) permuted.add(y)
+    else if (node.is('Transpose')) {
+      if (![...y.users].some((user) => user.is('MatMul'))) permuted.add(y)
+    } else if (elementwise.has(node.target)) {
+      const computed = node.inputs.filter((input) => input !== undefined && !constants.has(input))
+      if (computed.length > 0 && computed.every((input) => input && permuted.has(input))) permuted.add(y)
+    } else if (node.is('Shape') && permuted.has(x)) {
       added.push({
         node: String(node),
         op: 'Gather',
@@ -185,7 +179,7 @@ function copiesOf(
   for (const node of nodes) {
     const isGpu = !onCpu.has(node)
     for (const [index, input] of node.inputs.entries()) {
-      if (input === undefined || constants.has(input)) continue
+      if (input === undefined || constants.has(input) || isTypeOnly(node, index)) continue
       const side = isGpu && !readsOnCpu(node, index) ? gpuInputs : cpuInputs
       side.add(input)
     }
