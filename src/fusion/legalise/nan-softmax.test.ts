@@ -7,6 +7,14 @@ const infinity = Number.NEGATIVE_INFINITY
 const numbers = Array.from({ length: 30 }, (_, index) =>
   index % 4 === 1 || Math.floor(index / 6) === 1 ? infinity : index / 9,
 )
+/** The same, and the lowest number beside −∞ in the third row, as masks that were added up have it. */
+const lowestMask = Tensor.fromNumbers(
+  'float32',
+  [5, 6],
+  numbers.map((number, index) =>
+    Math.floor(index / 6) === 2 ? (index % 2 === 0 ? -3.4028234663852886e38 : infinity) : number,
+  ),
+)
 const constantMask = (type: 'float32' | 'float16'): Tensor => Tensor.fromNumbers(type, [5, 6], numbers)
 const conditions = (g: GraphBuilder): Value =>
   g.op('Greater', [g.input('m', 'float32', [2, 1, 5, 6]), Tensor.fromNumbers('float32', [5, 1], [0, 9, 0, 0, 0])])
@@ -36,6 +44,7 @@ testLowering('nan-softmax', {
   op: 'IsNaN',
   spellings: {
     'of scores with a mask': { build: attention({ mask: () => constantMask('float32'), scale: 0.5 }), shape, types },
+    'with the lowest number and −∞ in one row': { build: attention({ mask: () => lowestMask }), shape, types },
     'in float16': { build: attention({ mask: () => constantMask('float16') }), shape, types: ['float16'] },
     'of scores with a mask of conditions, in opset 20': {
       build: attention({ mask: (g) => g.op('Where', [conditions(g), 0, infinity]) }),

@@ -6,7 +6,7 @@ import { missingKernel } from './lowering.ts'
 import { numberLike } from './number-like.ts'
 import { reduce } from './reduce.ts'
 
-const lowest: Partial<Record<ElementType, number>> = { float16: -65504, float32: -3.4028234663852886e38 }
+const types: ReadonlySet<ElementType> = new Set<ElementType>(['float16', 'float32'])
 
 const [scores, mask] = [any(), any()]
 const products = node('MatMul', [any(), any()])
@@ -16,9 +16,9 @@ const softmax = either(node('Softmax', [masked]), node('Softmax', [dot]), node('
 const pattern = node('Where', [node('IsNaN', [softmax]), scalar(0), softmax])
 
 /**
- * Where(IsNaN(P), 0, P) with P = Softmax(S + M), as PyTorch writes attention in which a query may be left without a key → P·a, where P is of
- * S + max(M, the lowest number), and a is 0 for rows in which all of M is −∞, else 1. It goes behind the MatMul that takes P, so that attention is
- * seen. IsNaN has no WebGPU kernel. Scores themselves are finite; where they have no mask, P is.
+ * Where(IsNaN(P), 0, P) with P = Softmax(S + M), as PyTorch writes attention in which a query may be left without a key → P·a, where a is 0 for
+ * rows in which all of M is −∞, else 1, and P is of S + M with 0 in place of M in those rows. It goes behind the MatMul that takes P, so that attention
+ * is seen. IsNaN has no WebGPU kernel. Scores themselves are finite; where they have no mask, P is.
  */
 export const nanSoftmax = defineFusion({
   name: 'nan-softmax',
@@ -27,8 +27,8 @@ export const nanSoftmax = defineFusion({
     (_match, { target }) => (target === 'onnx' ? 'nothing is lowered within the ONNX standard' : undefined),
     (match, context) => {
       const type = context.elementType(match.root.output)
-      if (type === undefined || lowest[type] === undefined) return `the runtime has no kernel for ${type}`
-      return missingKernel(['Max', 'ReduceMax', 'Greater', 'Cast', 'Mul'], match.root, type, context)
+      if (type === undefined || !types.has(type)) return `the runtime has no kernel for ${type}`
+      return missingKernel(['ReduceMax', 'Greater', 'Where', 'Cast', 'Mul'], match.root, type, context)
     },
     (match, context) => {
       const node = match.value(softmax).producer
@@ -48,28 +48,28 @@ export const nanSoftmax = defineFusion({
     if (whole === undefined || hiding === undefined) return match.value(softmax)
     const rank = context.shape(hiding)?.length
     if (rank === undefined || rank === 0) return `the rank of "${hiding}" is ${rank}`
-    const { clamped, seesAny } = bounded(graph, hiding, rank, context)
+    const { finite, seesAny } = bounded(graph, hiding, rank, context)
     const bias = match.has(masked)
-      ? graph.op('Add', [match.value(dot), clamped], {}, { like: match.node(masked) })
-      : clamped
+      ? graph.op('Add', [match.value(dot), finite], {}, { like: match.node(masked) })
+      : finite
     const weights = graph.op('Softmax', [bias], before.attributes.values(), { like: before })
     return behindMatMul(root, weights, seesAny, graph) ?? graph.op('Mul', [weights, seesAny], {}, { like: root })
   },
 })
 
-/** What hides scores without an infinity, and 1 for the rows in which something is left, else 0. */
+/** What hides scores, with zeros in rows of which nothing is left, and 1 for the rows in which something is left, else 0. */
 function bounded(
   graph: GraphBuilder,
   hiding: Value,
   rank: number,
   context: FusionContext,
-): { clamped: Value; seesAny: Value } {
+): { finite: Value; seesAny: Value } {
   const type = context.elementType(hiding) ?? 'float32'
   const number = numberLike(hiding, context)
-  const clamped = graph.op('Max', [hiding, number(lowest[type] ?? 0)])
   const most = reduce(graph, 'ReduceMax', hiding, [rank - 1])
   const isLeft = graph.op('Greater', [most, number(Number.NEGATIVE_INFINITY)])
-  return { clamped, seesAny: graph.op('Cast', [isLeft], { to: elementTypes[type].code }) }
+  const finite = graph.op('Where', [isLeft, hiding, number(0)])
+  return { finite, seesAny: graph.op('Cast', [isLeft], { to: elementTypes[type].code }) }
 }
 
 /** (P·a)·V → (P·V)·a, where nothing else takes P. */
