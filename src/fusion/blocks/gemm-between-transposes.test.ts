@@ -59,8 +59,8 @@ describe('gemm-between-transposes', () => {
         ]),
       {},
     ],
-    ['a scaled product', /scales/, (g, x) => projected(g, x, { alpha: 2 }), {}],
-    ['a scaled bias', /scales/, (g, x) => projected(g, x, { beta: 0.5 }), {}],
+    ['a scaled product', /it transposes or scales its input/, (g, x) => projected(g, x, { alpha: 2 }), {}],
+    ['a scaled bias', /it transposes or scales its input/, (g, x) => projected(g, x, { beta: 0.5 }), {}],
     ['a bias that is one number', /not one number a column/, (g, x) => projected(g, x, {}, random.tensor([1])), {}],
     [
       'another Transpose behind',

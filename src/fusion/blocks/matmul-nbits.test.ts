@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { type ElementType, type GraphBuilder, Tensor, type Value } from '../../graph/index.ts'
 
@@ -152,5 +153,23 @@ describe('matmul-nbits', () => {
     const { report, reasons } = await fused(formula, more)
     expect(report.fusions).toEqual({})
     expect(reasons).toContainEqual(expect.stringMatching(reason))
+  })
+
+  it.each<[string, number[], ElementType, string]>([
+    ['a weight with batches', [2, 64, 8], 'float32', 'its weight has batches'],
+    ['scales of another type', [64, 8], 'bfloat16', 'its scales are bfloat16'],
+  ])('leaves %s alone', (_name, dims, type, reason) => {
+    const reasons = reasonsForLeaving(
+      'matmul-nbits',
+      (g) => {
+        const weight = g.op('DequantizeLinear', [
+          Tensor.fromNumbers('int8', dims, new Array(dims.reduce((a, b) => a * b)).fill(3)),
+          Tensor.fromNumbers(type, [], [0.5]),
+        ])
+        g.output('y', g.op('MatMul', [g.input('x', type, [4, 64]), weight]))
+      },
+      { opset: 21 },
+    )
+    expect(reasons).toEqual([reason])
   })
 })

@@ -91,7 +91,12 @@ describe('normalization-affine', () => {
       (g, x) => g.op('Mul', [layer(g, x), random.tensor([1, 1, 1, 1, 5])]),
       {},
     ],
-    ['a bias of an RMS normalisation', /has no bias/, (g, x) => g.op('Add', [rms(g, x), random.tensor([5])]), {}],
+    [
+      'a bias of an RMS normalisation',
+      /SimplifiedLayerNormalization has no bias/,
+      (g, x) => g.op('Add', [rms(g, x), random.tensor([5])]),
+      {},
+    ],
     [
       'a scale that is computed',
       /is computed/,

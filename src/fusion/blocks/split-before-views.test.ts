@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
 import { type GraphBuilder, int64, type Value } from '../../graph/index.ts'
 
@@ -171,4 +172,25 @@ describe('split-through-views', () => {
     expect(report.fusions).toEqual({})
     expect(reasons).toContainEqual(expect.stringMatching(/can be split along/))
   })
+
+  testDrawn(
+    'split-through-views',
+    fc.record({
+      batch: fc.constantFrom<(number | string)[]>(1, 2, 'n'),
+      positions: fc.integer({ min: 1, max: 4 }),
+      heads: fc.integer({ min: 1, max: 3 }),
+      size: fc.integer({ min: 1, max: 4 }),
+      opset: fc.constantFrom(11, 13, 17),
+    }),
+    ({ batch, positions, heads, size, opset }) => ({
+      build: (g) => {
+        const x = g.op('Neg', [g.input('x', 'float32', [batch, positions, 3 * heads * size])])
+        const split = g.op('Reshape', [x, int64([-1, positions, 3, heads, size])])
+        const parts = slices(g, g.op('Transpose', [split], { perm: [2, 0, 3, 1, 4] }), 0)
+        g.output('y', attend(g, parts))
+      },
+      opset,
+      fires: true,
+    }),
+  )
 })

@@ -26,9 +26,9 @@ export const gathersToSplit = defineFusion({
     const all = indices.length === size && new Set(indices).size === size && !indices.includes(undefined)
     if (!all) return undefined
     const through = gathers.every(({ output }) => goesToAttention(output))
-    const views = through ? splitBeforeViews(graph, data, axis, false, context) : 'nothing takes the views in'
+    const views = through ? splitBeforeViews(graph, data, axis, false, context) : undefined
     const pieces =
-      typeof views === 'string'
+      typeof views !== 'object'
         ? splitInto(graph, data, axis, size, 1).map((piece) => squeezed(graph, piece, axis))
         : views
     return gathers.flatMap((gather, position): Replacement[] => {

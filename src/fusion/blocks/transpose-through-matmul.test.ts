@@ -52,7 +52,7 @@ describe('transpose-through-matmul', () => {
   it.each<[string, RegExp, Formula]>([
     [
       'features that move',
-      /not last/,
+      /the features are not last/,
       (g, x) =>
         viewed(
           g,
@@ -64,7 +64,7 @@ describe('transpose-through-matmul', () => {
     ],
     [
       'a weight with batches',
-      /has batches/,
+      /its weight has batches/,
       (g, x) => viewed(g, g.op('MatMul', [swapped(g, x), random.tensor([3, 4, 6])])),
     ],
     [

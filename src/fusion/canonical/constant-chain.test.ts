@@ -73,8 +73,12 @@ describe('constant-chain', () => {
 
 describe('constant-chain leaves alone', () => {
   it.each<[string, RegExp, (g: GraphBuilder, x: Value) => Value]>([
-    ['what rounds by a large number', /cancel/, (g, x) => g.op('Sub', [g.op('Add', [x, 12582912]), 12582912])],
-    ['what nearly cancels', /cancel/, (g, x) => g.op('Add', [g.op('Sub', [x, 1000]), 1001])],
+    [
+      'what rounds by a large number',
+      /the constants cancel each other/,
+      (g, x) => g.op('Sub', [g.op('Add', [x, 12582912]), 12582912]),
+    ],
+    ['what nearly cancels', /the constants cancel each other/, (g, x) => g.op('Add', [g.op('Sub', [x, 1000]), 1001])],
     ['a product out of range', /out of range/, (g, x) => g.op('Mul', [g.op('Mul', [x, 1e-30]), 1e-30])],
     [
       'a product of constants larger than both',

@@ -47,7 +47,7 @@ describe('pad-chain leaves alone', () => {
     ['different modes', /mode constant/, (g, x) => pad(g, pad(g, x, [1, 1, 1, 1]), [1, 1, 1, 1], undefined, 'edge')],
     [
       'reflection',
-      /mirrors/,
+      /mode reflect mirrors what the other has padded/,
       (g, x) => pad(g, pad(g, x, [1, 1, 1, 1], undefined, 'reflect'), [1, 1, 1, 1], undefined, 'reflect'),
     ],
     ['what cuts off first', /cuts off/, (g, x) => pad(g, pad(g, x, [-1, 0, 0, 0]), [1, 0, 0, 0])],
@@ -68,6 +68,7 @@ describe('pad-chain leaves alone', () => {
       opset: 18,
     })
     expect(some.ops).toEqual(['Pad', 'Pad'])
+    expect(some.reasons).toEqual([expect.stringMatching(/pads some axes only/)])
     const feeds = { x: new Random(1).tensor([3, 4]), pads: int64([1, 0, 1, 0]), value: new Random(2).tensor([]) }
     const computed = await fuseGraph(
       (g) => {

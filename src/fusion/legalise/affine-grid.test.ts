@@ -20,6 +20,21 @@ testLowering('lower-affine-grid', {
     .record({ height: fc.integer({ min: 2, max: 7 }), width: fc.integer({ min: 2, max: 7 }), corners: fc.nat(1) })
     .map(({ height, width, corners }) => ({ build: grid([2, 1, height, width], corners), opset, shape: [2, 2, 3] })),
   leftAlone: {
+    'a size that is open': [
+      /its size is \[1, 1, h, 3\]/,
+      {
+        build: (g, x) => {
+          const open = g.op('Shape', [g.input('image', 'float32', [1, 1, 'h', 3])])
+          return g.op('AffineGrid', [x, open])
+        },
+        opset,
+        shape: [1, 2, 3],
+      },
+    ],
+    'a grid that is large': [
+      /its grid has 1000000 places/,
+      { build: (g, x) => g.op('AffineGrid', [x, int64([1, 1, 1000, 1000])]), opset, shape: [1, 2, 3] },
+    ],
     'a size that is an input': [
       /size is not known/,
       {

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
+import { expect, it } from 'vitest'
 import type { Formula } from '../../../test/support/fuse-function.ts'
 import { type Spelling, testLowering } from '../../../test/support/lowering.ts'
+import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
 import { type GraphBuilder, int64, type Operand, Tensor, type Value } from '../../graph/index.ts'
 
 type Size = number | string
@@ -154,4 +156,19 @@ testLowering('lower-attention', {
     ],
   },
   numbers: false,
+})
+
+it.each([
+  ['of an opset whose Attention may mean something else', 25, 4, /^it is of opset 25$/],
+  ['of heads that are no multiple of those of the keys', 23, 3, /^its 4 heads are no multiple of the keys' 3$/],
+])('lower-attention leaves alone one %s', (_, opset, shared, reason) => {
+  const reasons = reasonsForLeaving(
+    'lower-attention',
+    (g) => {
+      const [q, k, v] = [4, shared, shared].map((heads, index) => g.input(`x${index}`, 'float32', [2, heads, 5, 8]))
+      g.output('y', g.op('Attention', [q, k, v]))
+    },
+    { opset },
+  )
+  expect(reasons).toEqual([expect.stringMatching(reason)])
 })

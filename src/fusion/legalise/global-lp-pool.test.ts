@@ -10,7 +10,7 @@ testLowering('lower-global-lp-pool', {
     'before opset 13': { build: unary('GlobalLpPool', { p: 1 }), opset: 9 },
   },
   leftAlone: {
-    'another p': [/p is 3/, unary('GlobalLpPool', { p: 3 })],
+    'another p': [/its p is 3/, unary('GlobalLpPool', { p: 3 })],
     'an unknown rank': [
       /rank of .* is not known/,
       {

@@ -3,7 +3,10 @@ import { testLowering } from '../../../test/support/lowering.ts'
 
 const types = ['float32'] as const
 
-for (const op of ['Or', 'Xor']) {
+for (const [name, op] of [
+  ['lower-or', 'Or'],
+  ['lower-xor', 'Xor'],
+] as const) {
   /** Of x < 0 and x > −½, back as numbers. */
   const logical: Formula = (g, x) => {
     const [a, b] = [g.op('Less', [x, 0]), g.op('Greater', [x, -0.5])]
@@ -13,7 +16,7 @@ for (const op of ['Or', 'Xor']) {
     const one = g.op('Greater', [g.input('z', 'float32', [1, 1, 6]), 0])
     return g.op('Cast', [g.op(op, [g.op('Greater', [x, 0]), one])], { to: 1 })
   }
-  testLowering(`lower-${op.toLowerCase()}`, {
+  testLowering(name, {
     op,
     spellings: {
       'of two conditions': { build: logical, types },

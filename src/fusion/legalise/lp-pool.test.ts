@@ -14,7 +14,7 @@ testLowering('lower-lp-pool', {
     'of a signal of open length': { build: unary('LpPool', { kernel_shape: [3] }), shape: ['n', 2, 'w'] },
   },
   leftAlone: {
-    'another p': [/p is 4/, unary('LpPool', { kernel_shape: [2, 2], p: 4 })],
+    'another p': [/its p is 4/, unary('LpPool', { kernel_shape: [2, 2], p: 4 })],
     'a size that is rounded up': [
       /ceil_mode/,
       { build: unary('LpPool', { kernel_shape: [2, 2], ceil_mode: 1 }), opset: 18 },
