@@ -247,6 +247,20 @@ describe('fuse', () => {
     expect(operators('out.onnx')).toEqual(['Gather'])
   })
 
+  test('--qdq weights lets activations be floats, and tells how the outputs change', async () => {
+    const zero = Tensor.fromNumbers('uint8', [], [128])
+    write('net.onnx', (g) => {
+      const quantised = g.op('QuantizeLinear', [g.op('Tanh', [g.input('x', 'float32', [64])]), 0.05, zero])
+      g.output('y', g.op('Neg', [g.op('DequantizeLinear', [quantised, 0.05, zero])]))
+    })
+    const { stdout, status } = await run('fuse', 'net.onnx', '-o', 'out.onnx', '--qdq', 'weights', '--report', 'r.json')
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/4 → 2 nodes .* 1 quantised activation left in floats, which changes outputs by up to \d/)
+    expect(operators('out.onnx')).toEqual(['Tanh', 'Neg'])
+    const [report] = JSON.parse(readFileSync(at('r.json'), 'utf8'))
+    expect(report.quantization).toMatchObject({ pairs: 1, status: 'compared', maxRelError: expect.any(Number) })
+  })
+
   test('--target onnx keeps to the operators of the standard', async () => {
     write('net.onnx', (g) => {
       const x = g.input('x', 'float32', [4])
@@ -386,6 +400,7 @@ describe('the command line', () => {
     [['fuse', 'x.onnx', '--only', 'identity', '--skip', 'identity'], 'exclude each other'],
     [['fuse', 'x.onnx', '--skip', 'conv-batchnorm'], 'Did you mean conv-batch-norm?'],
     [['fuse', 'x.onnx', '--target', 'webpu'], 'Did you mean webgpu?'],
+    [['fuse', 'x.onnx', '--qdq', 'weight'], 'Did you mean weights?'],
     [['fuse', 'x.onnx', '--int64-inputs', 'int16'], 'There are int64'],
     [['fuse', 'x.onnx', '--dim', 'batch'], '--dim takes names and sizes'],
     [['fuse', 'x.onnx', 'y.onnx', '-o', 'z.onnx'], 'Use --out-dir'],

@@ -38,7 +38,7 @@ export async function fuseCommand(command: FuseCommand): Promise<number> {
 
 async function runTask(
   task: Task | BadInput,
-  { only, skip, target, int64Inputs, dimensions, verify, output }: FuseCommand,
+  { only, skip, target, int64Inputs, qdq, dimensions, verify, output }: FuseCommand,
   onStage: (stage: string) => void,
 ): Promise<FileResult> {
   if ('error' in task) {
@@ -53,10 +53,21 @@ async function runTask(
     ...(target && { target }),
     ...(dimensions && { dimensions }),
   }
-  return fuseFile(task, { fuseOptions, int64Inputs, verify, replace: output !== undefined, onStage })
+  return fuseFile(task, { fuseOptions, int64Inputs, qdq, verify, replace: output !== undefined, onStage })
 }
 
-function say({ file, output, error, nodes, bytes, fusions, placement, verification, milliseconds }: FileResult): void {
+function say({
+  file,
+  output,
+  error,
+  nodes,
+  bytes,
+  fusions,
+  placement,
+  quantization,
+  verification,
+  milliseconds,
+}: FileResult): void {
   if (error !== undefined) {
     process.stderr.write(`error: ${error.message} [${error.code}]\n`)
     return
@@ -66,7 +77,14 @@ function say({ file, output, error, nodes, bytes, fusions, placement, verificati
   // A failed verification is an error, told above.
   if (status === 'failed') return
   const time = Object.values(milliseconds).reduce((total, part) => total + part, 0)
-  const report = { nodes, bytes, fusions, placement, verification: { status, ...outcome } }
+  const report = {
+    nodes,
+    bytes,
+    fusions,
+    placement,
+    ...(quantization && { quantization }),
+    verification: { status, ...outcome },
+  }
   process.stdout.write(`${file} → ${output}: ${formatModelReport(report, formatDuration(Math.round(time)))}\n`)
 }
 

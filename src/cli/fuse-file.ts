@@ -1,10 +1,18 @@
 import { readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
-import { type FuseOptions, type FusionReport, fuse, type Placement } from '../fusion/index.ts'
+import {
+  type FuseOptions,
+  type FusionReport,
+  fuse,
+  type Placement,
+  type Qdq,
+  weightOnlyQuantization,
+} from '../fusion/index.ts'
 import { type EncodedModel, encode, int32Inputs, ModelError, pinDimensions } from '../graph/index.ts'
 import { onnxRuntimeVersion } from '../plugin/onnxruntime-builds.ts'
 import type { Int64Inputs } from '../plugin/options.ts'
 import { placementReport } from '../plugin/placement-report.ts'
+import { type QuantizationReport, quantizationReport } from '../plugin/quantization-report.ts'
 import { displayPath, type ModelOnDisk, readModel } from '../plugin/read-model.ts'
 import type { Verification } from '../plugin/verification/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
@@ -26,6 +34,8 @@ export interface FileResult {
   nearMisses?: FusionReport['nearMisses']
   /** Where a WebGPU session is expected to put the nodes of the result, and why. */
   placement?: FilePlacement
+  /** How outputs change because activations are no longer quantised. */
+  quantization?: QuantizationReport
   verification?: Omit<Verification, 'milliseconds'>
   milliseconds: { decode?: number; fuse?: number; encode?: number; verify?: number }
 }
@@ -43,6 +53,7 @@ export type Stage = 'reading' | 'fusing' | 'encoding' | 'verifying' | 'writing'
 export interface FuseFileOptions {
   fuseOptions: FuseOptions
   int64Inputs: Int64Inputs
+  qdq: Qdq
   verify: boolean
   /** Whether the result may take the input's place. */
   replace: boolean
@@ -67,7 +78,7 @@ export async function fuseFile(task: Task, options: FuseFileOptions): Promise<Fi
 
 async function run(
   { input, output }: Task,
-  { fuseOptions, int64Inputs, verify, replace, onStage }: FuseFileOptions,
+  { fuseOptions, int64Inputs, qdq, verify, replace, onStage }: FuseFileOptions,
   result: FileResult,
 ): Promise<void> {
   const timed = async <T>(name: keyof FileResult['milliseconds'], work: () => T | Promise<T>): Promise<T> => {
@@ -86,15 +97,17 @@ async function run(
   const { dimensions = {}, ...given } = fuseOptions
   const version = onnxRuntimeVersion([path.dirname(path.resolve(input))])
   const rest = { ...given, ...(version && { runtime: version }) }
-  const { original, fused, report } = await timed('fuse', () => {
+  const { quantized, weightOnly, original, fused, report } = await timed('fuse', () => {
     const pinned = pinDimensions(source.model, dimensions)
-    const original = int64Inputs === 'int32' ? int32Inputs(pinned) : pinned
+    const quantized = int64Inputs === 'int32' ? int32Inputs(pinned) : pinned
+    const weightOnly = qdq === 'weights' ? weightOnlyQuantization(quantized) : undefined
+    const original = weightOnly?.model ?? quantized
     const { model, report } = fuse(original, rest)
-    return { original, fused: model, report }
+    return { quantized, weightOnly, original, fused: model, report }
   })
-  result.nodes = report.nodes
+  result.nodes = { ...report.nodes, before: report.nodes.before + (weightOnly?.removed ?? 0) }
   result.fusions = report.fusions
-  result.nearMisses = report.nearMisses
+  result.nearMisses = [...(weightOnly?.nearMisses ?? []), ...report.nearMisses]
   const { full, short } = placementReport(source.model, fused, version)
   const { cpu: nodesOnCpu, againstGraphCapture, suggestions } = full
   result.placement = { ...short, nodesOnCpu, againstGraphCapture, suggestions }
@@ -106,16 +119,23 @@ async function run(
   if (verify) {
     onStage('verifying')
     const { verifyFusion } = await import('../plugin/verification/index.ts')
+    const externalData = await Promise.all(
+      source.externalFiles.map(async ({ location, file }) => ({ path: location, data: await readFile(file) })),
+    )
     const verification = await timed('verify', async () => {
-      const externalData = await Promise.all(
-        source.externalFiles.map(async ({ location, file }) => ({ path: location, data: await readFile(file) })),
-      )
       const request = { original, fused, report, fuseOptions: rest, externalData, file: input }
       return verifyFusion(request)
     })
     const { milliseconds: _, ...outcome } = verification
     result.verification = outcome
-  } else result.verification = { status: 'off' }
+    if (weightOnly?.pairs) {
+      const { milliseconds: _, ...changed } = await quantizationReport(quantized, weightOnly, {}, externalData)
+      result.quantization = changed
+    }
+  } else {
+    result.verification = { status: 'off' }
+    if (weightOnly?.pairs) result.quantization = { pairs: weightOnly.pairs, status: 'off' }
+  }
   onStage('writing')
   await writeFiles(files.files)
 }

@@ -15,6 +15,7 @@ INPUT is a model or a folder, which is searched for .onnx files. One bad file do
   --skip a,b          do not apply these fusions
   --dim batch=1,h=64  fix the sizes of symbolic dimensions of the inputs
   --int64-inputs int32  take int32 (in JavaScript, Int32Array) where the model takes int64
+  --qdq weights       in quantised models, let only weights stay quantised; the report says how the outputs change
   --target web        web: WebGPU, with wasm to fall back on (default); webgpu: WebGPU alone;
                       onnx: only operators of the ONNX standard
 

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { type Target, targets } from '../fusion/index.ts'
+import { type Qdq, qdqModes, type Target, targets } from '../fusion/index.ts'
 import { nearest } from '../nearest-name.ts'
 import { type Int64Inputs, int64Inputs } from '../plugin/options.ts'
 import { UsageError } from './usage-error.ts'
@@ -17,6 +17,7 @@ export interface FuseCommand {
   skip: readonly string[] | undefined
   target: Target | undefined
   int64Inputs: Int64Inputs
+  qdq: Qdq
   dimensions: Readonly<Record<string, number>> | undefined
 }
 
@@ -38,6 +39,7 @@ const options: Readonly<Record<CommandName, Options>> = {
     skip: { type: 'string' },
     target: { type: 'string' },
     'int64-inputs': { type: 'string' },
+    qdq: { type: 'string' },
     dim: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
@@ -116,6 +118,7 @@ function fuseCommand(inputs: readonly string[], values: ReadonlyMap<string, stri
     skip: names(values.get('skip')),
     target: choice('target', targets, values.get('target')),
     int64Inputs: choice('kind of int64 inputs', int64Inputs, values.get('int64-inputs')) ?? 'int64',
+    qdq: choice('kind of qdq', qdqModes, values.get('qdq')) ?? 'keep',
     dimensions: dimensions(values.get('dim')),
   }
 }

@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from '
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { buildModel, concatenate, decode, encode, type Model } from '../graph/index.ts'
+import { buildModel, concatenate, decode, encode, type Model, Tensor } from '../graph/index.ts'
 import { type CompiledModel, compileModel } from './compile.ts'
 import { type Options, resolveOptions } from './options.ts'
 import { parseQuery } from './query.ts'
@@ -128,6 +128,34 @@ describe('compileModel', () => {
     }
     const not = await compile('fused&int64Inputs=int64', { int64Inputs: 'int32' })
     expect(not.inputs[0]?.type).toBe('int64')
+  })
+
+  it('lets activations be floats when asked to, and says how the outputs change', async () => {
+    const zero = Tensor.fromNumbers('uint8', [], [128])
+    await write(
+      buildModel((g) => {
+        const quantised = g.op('QuantizeLinear', [g.op('Tanh', [g.input('x', 'float32', [64])]), 0.05, zero])
+        g.output('y', g.op('Neg', [g.op('DequantizeLinear', [quantised, 0.05, zero])]))
+      }),
+    )
+    const quantised = await compile('fused')
+    expect(quantised.report.placement.cpu).toBeGreaterThan(0)
+    expect(quantised.report.quantization).toBeUndefined()
+    for (const floats of [await compile('fused&qdq=weights'), await compile('fused', { qdq: 'weights' })]) {
+      expect(floats.key).not.toBe(quantised.key)
+      expect(floats.report).toMatchObject({
+        nodes: { before: 4, after: 2 },
+        placement: { whollyOnGpu: true },
+        quantization: { pairs: 1, status: 'compared' },
+      })
+      // Half a step, and no more.
+      expect(floats.report.quantization?.maxAbsError).toBeGreaterThan(1e-3)
+      expect(floats.report.quantization?.maxAbsError).toBeLessThan(0.026)
+    }
+    const unasked = await compile('fused&verify=false&qdq=weights')
+    expect(unasked.report.quantization).toEqual({ pairs: 1, status: 'off' })
+    const kept = await compile('fused&qdq=keep', { qdq: 'weights' })
+    expect(kept.report.quantization).toBeUndefined()
   })
 
   it('keeps to the operators of the standard when asked to', async () => {

@@ -1,7 +1,15 @@
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { type FuseOptions, type FusionReport, fuse, type Target } from '../fusion/index.ts'
+import {
+  type FuseOptions,
+  type FusionReport,
+  fuse,
+  type Qdq,
+  type Target,
+  type WeightOnly,
+  weightOnlyQuantization,
+} from '../fusion/index.ts'
 import { dimensionNames, encode, int32Inputs, type Model, pinDimensions } from '../graph/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
 import { type CacheEntry, cacheKey, readEntry, type StoredFile, storeChunks, writeEntry } from './cache.ts'
@@ -10,6 +18,7 @@ import { interfaceOf, type ModelInterface, webgpuFeatures } from './model-interf
 import { onnxRuntimeVersion } from './onnxruntime-builds.ts'
 import type { Int64Inputs, ResolvedOptions, VerifyOptions } from './options.ts'
 import { placementReport } from './placement-report.ts'
+import { type QuantizationReport, quantizationReport } from './quantization-report.ts'
 import type { ModelQuery } from './query.ts'
 import { displayPath, type ModelOnDisk, readModel, sha256OfFile } from './read-model.ts'
 
@@ -60,6 +69,7 @@ interface Settings {
   readonly skip: readonly string[] | undefined
   readonly target: Target
   readonly int64Inputs: Int64Inputs
+  readonly qdq: Qdq
   readonly dimensions: Readonly<Record<string, number>>
   readonly verify: false | VerifyOptions
 }
@@ -93,7 +103,16 @@ export async function compileModel({ file, query, options, cacheDir, watch }: Co
 const settingsOf = (model: Model, { fused, ...query }: ModelQuery, options: ResolvedOptions): Settings => {
   const { target } = options
   if (!fused)
-    return { fused, only: undefined, skip: undefined, target, int64Inputs: 'int64', dimensions: {}, verify: false }
+    return {
+      fused,
+      only: undefined,
+      skip: undefined,
+      target,
+      int64Inputs: 'int64',
+      qdq: 'keep',
+      dimensions: {},
+      verify: false,
+    }
   const verify = query.verify ?? options.verify
   return {
     fused,
@@ -101,6 +120,7 @@ const settingsOf = (model: Model, { fused, ...query }: ModelQuery, options: Reso
     skip: query.skip ?? options.skip,
     target: query.target ?? target,
     int64Inputs: query.int64Inputs ?? options.int64Inputs,
+    qdq: query.qdq ?? options.qdq,
     dimensions: { ...ownDimensions(model, options.dimensions), ...query.dimensions },
     verify: verify === true ? options.verify || {} : verify,
   }
@@ -138,10 +158,12 @@ async function build(
   folder: string,
   started: number,
 ): Promise<{ files: StoredFile[]; facts: StoredFacts }> {
-  const { fused, only, skip, target, int64Inputs, dimensions } = settings
+  const { fused, only, skip, target, int64Inputs, qdq, dimensions } = settings
   // Not done by `fuse`: what the fused model is compared with has the same sizes and types.
   const pinned = pinDimensions(source.model, dimensions)
-  const original = int64Inputs === 'int32' ? int32Inputs(pinned) : pinned
+  const quantized = int64Inputs === 'int32' ? int32Inputs(pinned) : pinned
+  const weightOnly = qdq === 'weights' ? weightOnlyQuantization(quantized) : undefined
+  const original = weightOnly?.model ?? quantized
   const fuseOptions = {
     target,
     evaluate,
@@ -160,6 +182,7 @@ async function build(
     settings,
     fuseOptions,
   )
+  const quantization = weightOnly?.pairs ? await quantizationOf(source, quantized, weightOnly, settings) : undefined
   return {
     files: stored.files,
     facts: {
@@ -167,16 +190,17 @@ async function build(
       paths: stored.paths,
       features: webgpuFeatures(model),
       report: {
-        nodes: report.nodes,
+        nodes: { ...report.nodes, before: report.nodes.before + (weightOnly?.removed ?? 0) },
         bytes: {
           before: total([{ bytes: source.bytes.length }, ...source.externalFiles]),
           after: total(stored.files),
         },
         fusions: report.fusions,
         placement: placementReport(original, model, version).short,
+        ...(quantization && { quantization: quantization.report }),
         verification,
       },
-      milliseconds: Math.round(untilVerification + milliseconds),
+      milliseconds: Math.round(untilVerification + milliseconds + (quantization?.milliseconds ?? 0)),
     },
   }
 }
@@ -208,8 +232,26 @@ async function store(
   return { files, paths: externalChunks.length > 0 ? [externalLocation] : [] }
 }
 
+const contentsOf = (files: ModelOnDisk['externalFiles']) =>
+  Promise.all(files.map(async ({ location, file }) => ({ path: location, data: await readFile(file) })))
+
+async function quantizationOf(
+  { externalFiles }: ModelOnDisk,
+  quantized: Model,
+  weightOnly: WeightOnly,
+  { verify }: Settings,
+): Promise<{ report: QuantizationReport; milliseconds: number }> {
+  const { pairs } = weightOnly
+  if (total(externalFiles) > largestVerified)
+    return { report: { pairs, status: 'not-compared', reason: tooLarge }, milliseconds: 0 }
+  const externalData = verify === false ? [] : await contentsOf(externalFiles)
+  const { milliseconds, ...report } = await quantizationReport(quantized, weightOnly, verify, externalData)
+  return { report, milliseconds }
+}
+
 /** What Node reads in one piece, and more than the runtime can hold beside the other model. */
 const largestVerified = 2 ** 31 - 1
+const tooLarge = 'its weights are larger than 2 GiB'
 
 async function verified(
   { file, model: original, externalFiles }: ModelOnDisk,
@@ -220,15 +262,10 @@ async function verified(
 ): Promise<ModelReport['verification'] & { milliseconds: number }> {
   if (verify === false) return { status: 'off', milliseconds: 0 }
   if (fused !== original && total(externalFiles) > largestVerified) {
-    return { status: 'not-verified', reason: 'its weights are larger than 2 GiB', milliseconds: 0 }
+    return { status: 'not-verified', reason: tooLarge, milliseconds: 0 }
   }
   const { verifyFusion } = await import('./verification/index.ts')
-  const externalData =
-    fused === original
-      ? []
-      : await Promise.all(
-          externalFiles.map(async ({ location, file }) => ({ path: location, data: await readFile(file) })),
-        )
+  const externalData = fused === original ? [] : await contentsOf(externalFiles)
   const request = { original, fused, report, fuseOptions, file: displayPath(file), externalData, ...verify }
   const { status, ...outcome } = await verifyFusion(request)
   if (status === 'failed') throw new RangeError('A failed verification was not thrown.')

@@ -43,6 +43,20 @@ describe('formatReport', () => {
         'verified, largest error 1.3e-6 absolute, 0 relative · 412 ms',
     )
   })
+  it('says how outputs change where activations are no longer quantised', () => {
+    const quantization = { pairs: 12, status: 'compared' as const, maxAbsError: 0.0125, maxRelError: 0.003 }
+    expect(line({ quantization })).toContain(
+      '· 12 quantised activations left in floats, which changes outputs by up to 1.3e-2 absolute, 3.0e-3 relative · verified',
+    )
+    const reason = 'it has no inputs'
+    expect(line({ quantization: { pairs: 1, status: 'not-compared', reason } })).toContain(
+      `· 1 quantised activation left in floats, not compared: ${reason} ·`,
+    )
+    expect(
+      line({ quantization: { pairs: 1, status: 'compared', reason: 'output "y": its int64 elements differ' } }),
+    ).toContain('left in floats, which changes outputs: output "y"')
+    expect(line({ quantization: { pairs: 2, status: 'off' } })).toContain('· 2 quantised activations left in floats ·')
+  })
   it('says what stays on the CPU, what is copied, and by which kernels it goes', () => {
     const placement = { ...report.placement, cpu: 3, whollyOnGpu: false, copies: { toGpu: 2, toCpu: 1 } }
     expect(line({ placement })).toContain('· 3 nodes on the CPU, 3 copies, 1 back to the CPU, 200 → 140 dispatches ·')

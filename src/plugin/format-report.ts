@@ -16,7 +16,7 @@ export function formatReport({ source, report, milliseconds, cached }: CompiledM
 
 /** What was done to a model, on one line: nodes, bytes, where they run, fusions, largest error, time. */
 export function formatModelReport(
-  { nodes, bytes, fusions, placement, verification }: ModelReport,
+  { nodes, bytes, fusions, placement, quantization, verification }: ModelReport,
   time: string,
 ): string {
   const fired = Object.entries(fusions).map(([name, times]) => `${name} ×${times}`)
@@ -25,6 +25,7 @@ export function formatModelReport(
     change(bytes, formatBytes),
     formatPlacement(placement),
     fired.length > 0 ? fired.join(', ') : 'nothing to fuse',
+    ...(quantization === undefined ? [] : [formatQuantization(quantization)]),
     formatVerification(verification),
     time,
   ].join(' · ')
@@ -32,6 +33,17 @@ export function formatModelReport(
 
 const change = ({ before, after }: { before: number; after: number }, format: (value: number) => string): string =>
   before === after ? format(after) : `${format(before)} → ${format(after)}`
+
+const formatQuantization = (quantization: NonNullable<ModelReport['quantization']>): string => {
+  const { pairs, status, reason, maxAbsError, maxRelError } = quantization
+  const what = `${pairs} quantised ${pairs === 1 ? 'activation' : 'activations'} left in floats`
+  if (status === 'off') return what
+  if (status === 'not-compared') return `${what}, not compared: ${reason ?? 'no reason given'}`
+  const error = `which changes outputs by up to ${formatError(maxAbsError)} absolute, ${formatError(maxRelError)} relative`
+  return maxAbsError === undefined && reason !== undefined
+    ? `${what}, which changes outputs: ${reason}`
+    : `${what}, ${error}`
+}
 
 const formatVerification = ({ status, reason, maxAbsError, maxRelError }: ModelReport['verification']): string => {
   if (status === 'off') return 'verification off'

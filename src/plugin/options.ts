@@ -1,3 +1,4 @@
+import { type Qdq, qdqModes } from '../fusion/qdq.ts'
 import { type Target, targets } from '../fusion/target.ts'
 import { nearest } from '../nearest-name.ts'
 import type { RuntimeName } from '../runtime/types.ts'
@@ -37,6 +38,12 @@ export interface Options {
    */
   int64Inputs?: Int64Inputs | undefined
   /**
+   * `'weights'`: in quantised models, QuantizeLinear and DequantizeLinear around activations are taken out, and only weights stay quantised.
+   * QuantizeLinear has no WebGPU kernel, so that each would cost copies between GPU and CPU. The outputs change by what rounding did: the
+   * report says by how much, and the build does not fail for it. Default: `'keep'`.
+   */
+  qdq?: Qdq | undefined
+  /**
    * What fused models may hold beyond the ONNX standard: `web`, operators that onnxruntime-web runs on WebGPU and on wasm, to fall back on;
    * `webgpu`, those that run on WebGPU alone; `onnx`, none. Default: `'web'`.
    */
@@ -61,6 +68,7 @@ export interface ResolvedOptions {
   readonly skip: readonly string[] | undefined
   readonly dimensions: Readonly<Record<string, number>>
   readonly int64Inputs: Int64Inputs
+  readonly qdq: Qdq
   readonly target: Target
   readonly dts: string | false
   readonly cacheDir: string | undefined
@@ -95,6 +103,10 @@ const rules: Readonly<Record<keyof Options, Rule>> = {
   int64Inputs: {
     expects: int64Inputs.map((name) => `'${name}'`).join(' or '),
     accepts: (value) => int64Inputs.some((name) => name === value),
+  },
+  qdq: {
+    expects: qdqModes.map((name) => `'${name}'`).join(' or '),
+    accepts: (value) => qdqModes.some((name) => name === value),
   },
   target: {
     expects: targets.map((name) => `'${name}'`).join(', '),
@@ -135,6 +147,7 @@ export function resolveOptions(options: Options = {}): ResolvedOptions {
     skip,
     dimensions = {},
     int64Inputs = 'int64',
+    qdq = 'keep',
     target = 'web',
     dts = 'onnx-models.d.ts',
     cacheDir,
@@ -146,6 +159,7 @@ export function resolveOptions(options: Options = {}): ResolvedOptions {
     skip,
     dimensions,
     int64Inputs,
+    qdq,
     target,
     dts,
     cacheDir,

@@ -1,3 +1,4 @@
+import { type Qdq, qdqModes } from '../fusion/qdq.ts'
 import { type Target, targets } from '../fusion/target.ts'
 import { nearest } from '../nearest-name.ts'
 import { type Int64Inputs, int64Inputs } from './options.ts'
@@ -14,6 +15,7 @@ export interface ModelQuery {
   readonly only: readonly string[] | undefined
   readonly skip: readonly string[] | undefined
   readonly int64Inputs: Int64Inputs | undefined
+  readonly qdq: Qdq | undefined
   readonly target: Target | undefined
   /** Sizes by the name of a symbolic dimension; undefined without any. */
   readonly dimensions: Readonly<Record<string, number>> | undefined
@@ -44,6 +46,10 @@ const keys = {
   int64Inputs: {
     expects: int64Inputs.join(' or '),
     canonical: (text) => int64Inputs.find((name) => name === text),
+  },
+  qdq: {
+    expects: qdqModes.join(' or '),
+    canonical: (text) => qdqModes.find((name) => name === text),
   },
   target: {
     expects: targets.join(', '),
@@ -114,6 +120,7 @@ export function parseQuery(query: string, specifier: string): ModelQuery & { can
     only: values.get('only')?.split(','),
     skip: values.get('skip')?.split(','),
     int64Inputs: int64Inputs.find((name) => name === values.get('int64Inputs')),
+    qdq: qdqModes.find((name) => name === values.get('qdq')),
     target: targets.find((name) => name === values.get('target')),
     dimensions:
       dimensions.length === 0

@@ -116,6 +116,18 @@ export interface ModelReport {
     readonly whollyOnGpu: boolean
     readonly graphCapture: boolean
   }
+  /**
+   * What taking the quantisation of activations out (`qdq: 'weights'`) changed: how many pairs of QuantizeLinear and DequantizeLinear, and how far
+   * the outputs are from those of the quantised model. Left out where there were none, or they were kept. `verification` is about the fusions
+   * that came after.
+   */
+  readonly quantization?: {
+    readonly pairs: number
+    readonly status: 'compared' | 'not-compared' | 'off'
+    readonly reason?: string
+    readonly maxAbsError?: number
+    readonly maxRelError?: number
+  }
   /** How the fused model compares with the original on random inputs. Errors are the largest of all outputs. */
   readonly verification: {
     readonly status: 'verified' | 'unchanged' | 'not-verified' | 'off'

@@ -1,0 +1,107 @@
+import { clone, type GraphBuilder, type Model, type Node, type Tensor, type Value } from '../graph/index.ts'
+import { inferredContext } from './context.ts'
+import { defineFusion } from './define-fusion.ts'
+import { type NearMiss, removeUnusedInitializers, runFusions } from './driver.ts'
+import { any, constant, type Match, node, optional } from './pattern.ts'
+
+const [x, scale, zero, otherScale, otherZero] = [any(), constant(), constant(), constant(), constant()]
+// What quantises an activation may have other users: each is a pair of its own.
+const quantize = node('QuantizeLinear', [x, scale, optional(zero)], { shared: true })
+
+/**
+ * Dequantize(Quantize(x)) → x, or Clip(x) where the lowest quantised number stands for 0: quantisers leave Relu out there, since cutting off below 0 does
+ * the same. Not a fusion like the others: without the rounding the numbers are others.
+ */
+const activationQuantization = defineFusion({
+  name: 'activation-quantization',
+  pattern: node('DequantizeLinear', [quantize, otherScale, optional(otherZero)]),
+  conditions: [
+    (match) => {
+      const zeros = [zero, otherZero].map((one) => (match.has(one) ? match.tensor(one) : undefined))
+      const same = equal(match.tensor(scale), match.tensor(otherScale)) && sameZeros(zeros)
+      return same ? undefined : 'its two scales or zero points differ'
+    },
+    (match) => {
+      const [before, after] = [match.node(quantize), match.root].map((one) => settingsOf(one, match.tensor(scale)))
+      return before === after ? undefined : 'its two axes or block sizes differ'
+    },
+    (match, context) => {
+      const type = context.elementType(match.value(x))
+      return type !== undefined && type === match.tensor(otherScale).elementType
+        ? undefined
+        : `it makes ${match.tensor(otherScale).elementType} of ${type}`
+    },
+  ],
+  replace(match, graph) {
+    const input = match.value(x)
+    const steps = stepsAboveZero(match)
+    if (steps === undefined || isNotNegative(input)) return input
+    const s = match.tensor(scale)
+    const largest = Number(s.scalar) * steps
+    return graph.op('Clip', [input, clipBound(graph, s, 0), clipBound(graph, s, largest)], {}, { like: match.root })
+  },
+})
+
+const clipBound = (graph: GraphBuilder, { elementType }: Tensor, number: number): Value =>
+  graph.constant([number], { type: elementType, dims: [] })
+
+/** How many quantised numbers are above the one for 0, where none is below it; undefined elsewhere, and where there is more than one scale. */
+function stepsAboveZero(match: Match): number | undefined {
+  if (match.root.opset < 13 || match.tensor(scale).scalar === undefined) return undefined
+  const z = match.has(zero) ? match.tensor(zero) : undefined
+  const type = z?.elementType ?? 'uint8'
+  const bits = /^u?int(8|16)$/.exec(type)?.[1]
+  const lowest = type.startsWith('u') ? 0 : -(2 ** (Number(bits) - 1))
+  return bits !== undefined && (z?.scalar ?? 0) === lowest ? 2 ** Number(bits) - 1 : undefined
+}
+
+/** Operators whose results are never below 0. */
+const notNegative = new Set(['Relu', 'Sigmoid', 'HardSigmoid', 'Softmax', 'Softplus', 'Abs', 'Exp', 'Sqrt'])
+
+function isNotNegative({ producer }: Value): boolean {
+  if (producer?.is('Clip')) return (producer.inputs[1]?.constant?.scalar ?? -1) >= 0
+  return producer?.domain === '' && notNegative.has(producer.op)
+}
+
+const equal = (a: Tensor, b: Tensor): boolean =>
+  a.elementType === b.elementType &&
+  String(a.dims) === String(b.dims) &&
+  a.bytes.every((byte, index) => byte === b.bytes[index])
+
+/** Left out, a zero point is 0 of uint8. */
+function sameZeros([a, b]: readonly (Tensor | undefined)[]): boolean {
+  if (a !== undefined && b !== undefined) return equal(a, b)
+  const given = a ?? b
+  return given === undefined || (given.elementType === 'uint8' && given.bytes.every((byte) => byte === 0))
+}
+
+/** Where a scale is for everything, the axis means nothing. */
+const settingsOf = (one: Node, { size }: Tensor): string =>
+  size === 1 ? '' : `${one.int('axis', 1)} ${one.int('block_size', 0)}`
+
+export interface WeightOnly {
+  /** The argument itself where there was nothing to take out. */
+  readonly model: Model
+  /** How many pairs were taken out. */
+  readonly pairs: number
+  /** Nodes that went with them. */
+  readonly removed: number
+  /** Pairs that were left, and why. */
+  readonly nearMisses: readonly NearMiss[]
+}
+
+/**
+ * The model without the quantisation of its activations: QuantizeLinear has no WebGPU kernel, so that each pair costs two copies between GPU and CPU. Weights
+ * keep theirs. The result is another function, nearer to the model before it was quantised: its outputs differ by what rounding did.
+ * Never changes its argument.
+ */
+export function weightOnlyQuantization(model: Model): WeightOnly {
+  const copy = clone(model)
+  const before = count(copy)
+  const { steps, nearMisses } = runFusions(copy, [activationQuantization], inferredContext(copy))
+  if (steps.length === 0) return { model, pairs: 0, removed: 0, nearMisses }
+  removeUnusedInitializers(copy)
+  return { model: copy, pairs: steps.length, removed: before - count(copy), nearMisses }
+}
+
+const count = (model: Model): number => [...model.graph.walk()].filter((one) => !one.is('Constant')).length
