@@ -13,6 +13,7 @@ const coreEntries = [
   'graph/shapes/index',
   'graph/proto/onnx',
   'fusion/index',
+  'fusion/qdq',
   'fusion/target',
   'nearest-name',
 ]

@@ -148,6 +148,15 @@ describe('placement', () => {
     expect(suggestions).toEqual([expect.stringMatching(/^take int32 for mask, with the option "int64Inputs"/)])
   })
 
+  it('names the option that keeps activations from being quantised', () => {
+    const { suggestions } = place((g) => {
+      const zero = Tensor.fromNumbers('uint8', [], [128])
+      const quantised = g.op('QuantizeLinear', [g.input('x', 'float32', [4]), 0.1, zero])
+      g.output('y', g.op('Neg', [g.op('DequantizeLinear', [quantised, 0.1, zero])]))
+    })
+    expect(suggestions).toEqual([expect.stringMatching(/^let the activation .* with the option "qdq"/)])
+  })
+
   it('says by which kernels it went', () => {
     const model = buildModel((g) => g.output('y', g.op('Relu', [g.input('x')])))
     expect(placement(model, '1.30.2').kernels).toBe('1.30')

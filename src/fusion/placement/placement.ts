@@ -256,6 +256,11 @@ function suggestions(
   if (int64Inputs.length > 0) {
     list.push(`take int32 for ${int64Inputs.join(', ')}, with the option "int64Inputs": the GPU does not work on int64`)
   }
+  const quantisers = cpu.filter(({ op }) => op === 'QuantizeLinear').length
+  if (quantisers > 0) {
+    const what = quantisers === 1 ? 'the activation' : `the ${quantisers} activations`
+    list.push(`let ${what} that QuantizeLinear quantises be floats, with the option "qdq": the outputs change a little`)
+  }
   if (largest !== undefined && largest.bytes > bindingLimit) {
     list.push(`"${largest.value}" is larger than what WebGPU binds by default: split it, or use a smaller element type`)
   }
