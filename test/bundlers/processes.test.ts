@@ -56,7 +56,7 @@ describe('the entries of the package', () => {
     const { stderr } = await run('import.js')
     expect(stderr).toContain('/dist/plugin/options.js')
     expect(stderr).not.toMatch(
-      /protobufjs|onnxruntime-web|\/dist\/(graph|fusion)\/(?!(?:target|qdq)\.js)|node_modules\/(vite|rollup|webpack)\//,
+      /protobufjs|onnxruntime-web|\/dist\/(graph|fusion)\/(?!(?:target|qdq|nearest-name)(?:-[\w-]+)?\.js)|node_modules\/(vite|rollup|webpack)\//,
     )
   })
 })
