@@ -2,17 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hasKernel, kernelsOf } from '../../src/fusion/kernels/kernels.ts'
 import { placement } from '../../src/fusion/placement/index.ts'
-import {
-  buildModel,
-  type ElementType,
-  elementCount,
-  type GraphBuilder,
-  type Model,
-  Tensor,
-} from '../../src/graph/index.ts'
+import { buildModel, type ElementType, elementCount, type Model, Tensor } from '../../src/graph/index.ts'
 import { operators } from './find.ts'
 import { fuseAndCompare, randomFeeds } from './fuse-and-compare.ts'
 import type { Formula } from './fuse-function.ts'
+import { withHalfNumbers } from './half-constants.ts'
 import { Random, type Tensors } from './run-model.ts'
 
 /** A model y = f(x) with an operator to be lowered. */
@@ -150,7 +144,7 @@ const modelOf = ({ build, shape, opset }: ReturnType<typeof asSpelling>, type: E
   buildModel(
     (g) => {
       const x = g.input('x', type, shape)
-      g.output('y', build(type === 'float16' ? withHalfConstants(g) : g, x))
+      g.output('y', build(type === 'float16' ? withHalfNumbers(g) : g, x))
     },
     { opset },
   )
@@ -159,14 +153,6 @@ const feedsOf = (spelling: ReturnType<typeof asSpelling>, type: ElementType): Te
   ...randomFeeds(modelOf(spelling, type), new Random(1), dimensions),
   ...spelling.feeds,
 })
-
-/** The same builder, whose plain numbers are float16. */
-function withHalfConstants(g: GraphBuilder): GraphBuilder {
-  const convert = g.constant.bind(g)
-  g.constant = (data, options) =>
-    data instanceof Tensor ? convert(data, options) : convert(data, { type: 'float16', ...options })
-  return g
-}
 
 function filledWith(shape: readonly (number | string)[], type: ElementType, elements: readonly number[]): Tensor {
   const dims = shape.map((dim) => (typeof dim === 'number' ? dim : dimensions[dim as keyof typeof dimensions]))

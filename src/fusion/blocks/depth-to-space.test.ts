@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { type GraphBuilder, int64, type Value } from '../../graph/index.ts'
 
 const only = ['depth-to-space']
@@ -29,8 +29,8 @@ const spellings: Record<string, [Formula, string]> = {
 
 describe('depth-to-space', () => {
   it.each(Object.entries(spellings))('recognises %s', async (_name, [formula, mode]) => {
-    for (const opset of [11, 13, 17]) {
-      const { ops, model } = await fused(formula, { opset })
+    for (const variant of variants(11, 13, 17, 20)) {
+      const { ops, model } = await fused(formula, variant)
       expect(ops.at(-1)).toBe('DepthToSpace')
       expect([...model.graph.nodes].at(-1)?.string('mode', '')).toBe(mode)
     }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
-import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { choices, spellProduct, spellSum } from '../../../test/support/spell.ts'
 import { type GraphBuilder, Tensor, type Value } from '../../graph/index.ts'
 
@@ -26,8 +26,8 @@ const spellings: Record<string, Formula> = {
 
 describe('gelu', () => {
   it.each(Object.entries(spellings))('recognises %s', async (_name, build) => {
-    for (const opset of [9, 13, 17]) {
-      const { model, ops } = await fused(build, { opset })
+    for (const variant of variants(9, 13, 17, 19)) {
+      const { model, ops } = await fused(build, variant)
       expect(ops).toEqual(['Gelu'])
       expect(model.opsets.get('com.microsoft')).toBe(1)
     }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { choices, spellProduct, spellSum } from '../../../test/support/spell.ts'
 import { type GraphBuilder, Tensor, type Value } from '../../graph/index.ts'
 
@@ -19,8 +19,8 @@ const clip = relu6.Clip as Formula
 
 describe('hard-sigmoid', () => {
   it.each(Object.entries(relu6))('recognises relu6(x + 3)/6 with %s', async (_name, bounded) => {
-    for (const opset of [12, 13, 17]) {
-      const { model, ops } = await fused((g, x) => g.op('Div', [bounded(g, add3(g, x)), 6]), { opset })
+    for (const variant of variants(12, 13, 17, 20)) {
+      const { model, ops } = await fused((g, x) => g.op('Div', [bounded(g, add3(g, x)), 6]), variant)
       expect(ops).toEqual(['HardSigmoid'])
       const [node] = model.graph.nodes
       expect([node?.float('alpha', 0), node?.float('beta', 0)]).toEqual([1 / 6, 0.5])

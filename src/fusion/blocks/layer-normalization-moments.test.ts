@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fuseAndCompare } from '../../../test/support/fuse-and-compare.ts'
-import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { spellMean } from '../../../test/support/spell-norm.ts'
 import { buildModel, type GraphBuilder, type Tensor, type Value } from '../../graph/index.ts'
@@ -63,8 +63,8 @@ describe('layer-normalization-moments', () => {
     ['no scale and no bias', { form: 'TensorFlow', variance: 'Relu' }],
     ['a bias alone', { form: 'Keras', bias: affine.bias }],
   ])('recognises %s', async (_name, spelling) => {
-    for (const opset of [11, 13, 17, 18]) {
-      const { ops } = await fused((g, x) => spell(g, x, spelling), { opset })
+    for (const variant of variants(9, 13, 17, 18, 20)) {
+      const { ops } = await fused((g, x) => spell(g, x, spelling), variant)
       expect(ops).toEqual(['LayerNormalization'])
     }
   })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
-import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { spellMean, spellStandardised } from '../../../test/support/spell-norm.ts'
@@ -20,8 +20,8 @@ describe('layer-normalization', () => {
     ['a power of −½', (g, x) => spellStandardised(g, x, { divide: 'Pow' })],
     ['an axis counted from the front', (g, x) => spellStandardised(g, x, { axes: [2] })],
   ])('recognises %s', async (_name, formula) => {
-    for (const opset of [11, 13, 17, 18]) {
-      const { ops, model } = await fused(formula, { opset })
+    for (const variant of variants(9, 13, 17, 18, 20)) {
+      const { ops, model } = await fused(formula, variant)
       expect(ops).toEqual(['LayerNormalization'])
       expect([...model.graph.nodes][0]?.int('axis')).toBe(-1)
     }

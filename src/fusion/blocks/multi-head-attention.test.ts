@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
-import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { type AttentionSpelling, spellAttention, triangle } from '../../../test/support/spell-attention.ts'
 import { type GraphBuilder, int64, Tensor, type Value } from '../../graph/index.ts'
@@ -33,12 +33,12 @@ describe('multi-head-attention', () => {
     ['projections without bias', { bias: false }],
     ['one head', { heads: 1 }],
   ])('recognises %s', async (_name, spelling) => {
-    for (const opset of [13, 17]) {
-      const { ops, model } = await fused(attention(spelling), { opset })
+    for (const variant of variants(11, 13, 17, 20)) {
+      const { ops, model } = await fused(attention(spelling), variant)
       expect(ops).toEqual(expected)
       const node = [...model.graph.nodes].at(-1)
       const scale = spelling.scale === 'none' ? 1 : 1 / Math.sqrt(8 / (spelling.heads ?? 2))
-      expect(node?.float('scale', 0)).toBeCloseTo(scale, 6)
+      expect(node?.float('scale', 0)).toBeCloseTo(scale, variant.type === 'float16' ? 3 : 6)
       expect(node?.inputs.length).toBe(spelling.bias === false ? 3 : 4)
     }
   })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
-import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import {
   lastSlice,
@@ -47,8 +47,8 @@ describe('rotary-embedding-partial', () => {
       },
     ],
   ])('recognises %s', async (_name, formula) => {
-    for (const opset of [13, 17, 20]) {
-      const { ops, model } = await fused(formula, { opset })
+    for (const variant of variants(13, 17, 20)) {
+      const { ops, model } = await fused(formula, variant)
       expect(ops).toEqual(['RotaryEmbedding'])
       expect([...model.graph.nodes].at(-1)?.int('rotary_embedding_dim', 0)).toBeGreaterThan(0)
     }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
-import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { type Pairing, spellJoin, spellParted, spellParts } from '../../../test/support/spell-rotary.ts'
 import { type GraphBuilder, int64, type Tensor, type Value } from '../../graph/index.ts'
@@ -27,8 +27,8 @@ describe('rotary-embedding-parts', () => {
     ['neighbours by Split', (g, x) => spellParted(g, x, 8, tables(5, 4), 'neighbours', 'Split'), ['Reshape']],
     ['neighbours by Gather', (g, x) => spellParted(g, x, 8, tables(5, 4), 'neighbours', 'Gather'), ['Reshape']],
   ])('recognises %s', async (_name, formula, views) => {
-    for (const opset of [13, 17, 20]) {
-      const { ops, model } = await fused(formula, { opset })
+    for (const variant of variants(13, 17, 20)) {
+      const { ops, model } = await fused(formula, variant)
       expect(ops.filter((op) => op !== 'Reshape')).toEqual(['RotaryEmbedding'])
       if (views.length === 0) expect(ops).toEqual(['RotaryEmbedding'])
       const node = [...model.graph.nodes].find(({ op }) => op === 'RotaryEmbedding')

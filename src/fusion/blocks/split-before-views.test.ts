@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { testDrawn } from '../../../test/support/drawn-models.ts'
-import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { type GraphBuilder, int64, type Value } from '../../graph/index.ts'
 
 const only = ['gathers-to-split', 'split-through-views']
@@ -25,8 +25,8 @@ describe('gathers-to-split', () => {
     ['any order, and indices from the end', (g, x) => gathered(g, packed(g, x), 0, [-1, 0, 1])],
     ['an axis counted from the end', (g, x) => gathered(g, g.op('Reshape', [x, int64([0, 0, 3, 8])]), -2, [2, 1, 0])],
   ])('recognises %s', async (_name, formula) => {
-    for (const opset of [11, 13, 17, 18]) {
-      const { ops } = await fused(formula, { opset })
+    for (const variant of variants(11, 13, 17, 20)) {
+      const { ops } = await fused(formula, variant)
       expect(ops).toContain('Split')
       expect(ops).not.toContain('Gather')
     }
@@ -111,8 +111,8 @@ describe('split-through-views', () => {
   }
 
   it('splits what a layer projected', async () => {
-    for (const opset of [11, 13, 18]) {
-      const { ops } = await fused((g, x) => attend(g, slices(g, packed(g, x), 0)), { opset })
+    for (const variant of variants(11, 13, 17, 20)) {
+      const { ops } = await fused((g, x) => attend(g, slices(g, packed(g, x), 0)), variant)
       expect(ops[0]).toBe('Split')
     }
   })
