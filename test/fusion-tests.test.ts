@@ -104,7 +104,6 @@ const unreached: readonly string[] = [
   'blocks/grouped-attention.ts: the heads of K and V cannot be merged',
   'blocks/grouped-attention.ts: the shape of its queries cannot be written',
   'blocks/multi-head-attention.ts: the heads of Q, K and V cannot be merged',
-  'blocks/normalization-affine.ts: … has no numbers',
   'blocks/rotary-embedding-parts.ts: the shape of its heads cannot be written',
   'blocks/rotary-embedding-parts.ts: the shape of its parts cannot be written',
   'legalise/nan-softmax.ts: it has no Softmax',

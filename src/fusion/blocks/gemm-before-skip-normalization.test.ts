@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Formula, fuseFunction } from '../../../test/support/fuse-function.ts'
+import { type Formula, fuseFunction, variants } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { type GraphBuilder, int64, type Operand, type Value } from '../../graph/index.ts'
 
@@ -52,8 +52,14 @@ describe('gemm-before-skip-normalization', () => {
         ),
     ],
   ])('leaves a product alone of %s', async (_name, formula) => {
-    const { ops } = await fused(formula, options)
-    expect(ops).toEqual(['MatMul', expect.stringMatching(/^Skip/)])
+    for (const variant of variants(13, 17, 20)) {
+      const { ops } = await fused(formula, {
+        ...options,
+        ...variant,
+        tolerance: variant.type === 'float16' ? 4e-3 : 1e-4,
+      })
+      expect(ops).toEqual(['MatMul', expect.stringMatching(/^Skip/)])
+    }
   })
 
   it('computes the same for every size', async () => {
@@ -62,7 +68,7 @@ describe('gemm-before-skip-normalization', () => {
       fc.asyncProperty(size, size, async (batch, sequence) => {
         const { ops } = await fuseFunction(only, [batch, sequence, 4])(
           (g, x) => normalised(g, projected(g, x, { shape: [batch, sequence, 6] }), undefined, [batch, sequence, 6]),
-          options,
+          { ...options, tolerance: 1e-4 },
         )
         expect(ops).toEqual(['MatMul', 'SkipLayerNormalization'])
       }),
@@ -95,6 +101,11 @@ describe('gemm-before-skip-normalization', () => {
       'rows that are other rows than before',
       undefined,
       (g, x) => normalised(g, projected(g, x, { shape: [3, 2, 6] }), undefined, [3, 2, 6]),
+    ],
+    [
+      'a bias that is one number for every row',
+      /one number a column/,
+      (g, x) => normalised(g, projected(g, x, { bias: random.tensor([6, 1]) })),
     ],
     [
       'a bias for every row',

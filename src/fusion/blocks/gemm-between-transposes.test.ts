@@ -61,6 +61,15 @@ describe('gemm-between-transposes', () => {
     ],
     ['a scaled product', /it transposes or scales its input/, (g, x) => projected(g, x, { alpha: 2 }), {}],
     ['a scaled bias', /it transposes or scales its input/, (g, x) => projected(g, x, { beta: 0.5 }), {}],
+    [
+      'a bias for every row, as many as there are columns',
+      /not one number a column/,
+      (g, x) => {
+        const twice = g.op('Expand', [g.op('ReduceMax', [x], { axes: [0] }), int64([2, 3, 4])])
+        return projected(g, twice, {}, random.tensor([6, 1]))
+      },
+      {},
+    ],
     ['a bias that is one number', /not one number a column/, (g, x) => projected(g, x, {}, random.tensor([1])), {}],
     [
       'another Transpose behind',

@@ -30,7 +30,8 @@ export function withoutViews(
   const B = root.int('transB', 0) === 0 ? W : W.transpose([1, 0])
   const columns = B?.dims[1]
   if (!plain || B === undefined || columns === undefined) return 'it transposes or scales its input'
-  if (bias !== undefined && bias.constant?.size !== columns) return 'its bias is not one number a column'
+  const { size, dims } = bias?.constant ?? {}
+  if (bias !== undefined && (size !== columns || dims?.at(-1) !== columns)) return 'its bias is not one number a column'
   const [way] = arrangementsOf(a, context)
   const behind = follow(root.output, chain, context)
   const [rows, features] = way?.to ?? []

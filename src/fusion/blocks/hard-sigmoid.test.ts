@@ -61,6 +61,13 @@ describe('hard-sigmoid', () => {
   it.each<[string, RegExp, Formula, Options]>([
     ['other bounds', /bounded to \[0, 1\.2/, (g, x) => g.op('Div', [clip(g, add3(g, x)), 5]), {}],
     ['a lower bound', /bounded to \[0\.16/, (g, x) => g.op('Div', [g.op('Clip', [add3(g, x), 1, 6]), 6]), {}],
+    [
+      'an upper bound below 0, turned around',
+      /its upper bound is -6/,
+      (g, x) => g.op('Mul', [g.op('Clip', [add3(g, x), 0, -6]), -1 / 6]),
+      {},
+    ],
+    ['no upper bound, times 0', /bounded to \[0, NaN\]/, (g, x) => g.op('Mul', [g.op('Clip', [add3(g, x), 0]), 0]), {}],
     ['no upper bound', /bounded to \[0, Infinity\]/, (g, x) => g.op('Div', [g.op('Clip', [add3(g, x), 0]), 6]), {}],
     ['1/6 written as 0.1667', /bounded to \[0, 1\.0002/, (g, x) => g.op('Mul', [clip(g, add3(g, x)), 0.1667]), {}],
     ['an opset without kernel', /no WebGPU kernel/, (g, x) => g.op('Div', [clip(g, add3(g, x)), 6]), { opset: 22 }],

@@ -14,9 +14,11 @@ const clamp = clampOf(sum(shift, [either(product(slope, [x]), x)]))
 function parameters(match: Match, context: FusionContext): { alpha: number; beta: number } | string {
   const factor = match.has(scale) ? match.number(scale) : 1
   const { lower, upper } = clamp.bounds(match)
+  if (!(upper > 0)) return `its upper bound is ${upper}, not above 0`
   const one = upper * factor
   const rounding = context.elementType(match.value(x)) === 'float32' ? 1e-6 : 1e-3
-  if (lower !== 0 || Math.abs(one - 1) > rounding) return `it is bounded to [${lower * factor}, ${one}], not to [0, 1]`
+  if (lower !== 0 || !(Math.abs(one - 1) <= rounding))
+    return `it is bounded to [${lower * factor}, ${one}], not to [0, 1]`
   return { alpha: (match.has(slope) ? match.number(slope) : 1) / upper, beta: match.number(shift) / upper }
 }
 

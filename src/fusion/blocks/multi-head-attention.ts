@@ -41,7 +41,6 @@ export const multiHeadAttention = defineFusion({
     (match, context) => {
       const rank = context.shape(match.value(softmax))?.length
       if (rank !== 3 && rank !== 4) return `it has rank ${rank}, not 3 or 4`
-      if (match.numberRank > rank) return `a constant of rank ${match.numberRank} raises the rank of the scores`
       const axis = match.node(softmax).int('axis', match.root.opset < 13 ? 1 : -1)
       return axis === -1 || axis === rank - 1 ? undefined : `its Softmax is over axis ${axis}, not the last`
     },

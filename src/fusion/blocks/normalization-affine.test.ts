@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
+import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
-import { type GraphBuilder, Tensor, type Value } from '../../graph/index.ts'
+import { type GraphBuilder, int64, Tensor, type Value } from '../../graph/index.ts'
 
 const random = new Random(9)
 const fused = fuseFunction(['normalization-affine'], [2, 3, 4, 5])
@@ -45,6 +46,32 @@ describe('normalization-affine', () => {
       ['LayerNormalization', 'Transpose'],
     ],
     [
+      'a constant after a Transpose that turns the axes around',
+      (g, x) => g.op('Mul', [g.op('Transpose', [layer(g, x)]), random.tensor([5, 1, 1, 1])]),
+      ['LayerNormalization', 'Transpose'],
+    ],
+    [
+      'a scale that all of several axes share',
+      (g, x) =>
+        g.op('Add', [
+          g.op('LayerNormalization', [x, random.tensor([5]), random.tensor([5])], { axis: 2 }),
+          random.tensor([5]),
+        ]),
+      ['LayerNormalization'],
+    ],
+    [
+      'a constant behind the sum of a residual',
+      (g, x) => {
+        const rows = g.op('Reshape', [x, int64([6, 4, 5])])
+        g.graph.model.importOpset('com.microsoft', 1)
+        const inputs = [rows, random.tensor([6, 4, 5]), random.tensor([5]), random.tensor([5])]
+        const names = ['normal', undefined, undefined, 'total']
+        const skip = g.node('SkipLayerNormalization', inputs, {}, { domain: 'com.microsoft', outputs: names })
+        return g.op('Concat', [g.op('Mul', [skip.outputs[0], random.tensor([5])]), skip.outputs[3]], { axis: 0 })
+      },
+      ['Reshape', 'SkipLayerNormalization', 'Concat'],
+    ],
+    [
       'several axes',
       (g, x) =>
         g.op('Mul', [g.op('LayerNormalization', [x, random.tensor([4, 5])], { axis: 2 }), random.tensor([4, 1])]),
@@ -62,7 +89,7 @@ describe('normalization-affine', () => {
       ['LayerNormalization', 'Transpose'],
     ],
   ])('absorbs %s', async (_name, formula, ops) => {
-    expect((await fused(formula)).ops).toEqual(ops)
+    for (const variant of variants(17, 20)) expect((await fused(formula, variant)).ops).toEqual(ops)
   })
 
   it('absorbs every constant that varies along the normalised axes only, and no other', async () => {
@@ -78,7 +105,52 @@ describe('normalization-affine', () => {
     )
   })
 
+  it('finds the axes of a constant behind every Transpose', async () => {
+    // Axes of one size: a constant on the wrong one would fit.
+    const perms = fc.option(fc.shuffledSubarray([0, 1, 2], { minLength: 3, maxLength: 3 }), { nil: undefined })
+    const constants = fc.constantFrom([4], [4, 1], [4, 1, 1], [1, 4, 1], [4, 4], [4, 1, 4], [1])
+    let absorbed = 0
+    await fc.assert(
+      fc.asyncProperty(perms, constants, fc.constantFrom(1, 2), fc.constantFrom('Mul', 'Add'), async (...drawn) => {
+        const [perm, dims, axis, op] = drawn
+        const scales = (): Tensor => random.tensor([4, 4, 4].slice(axis))
+        const { report } = await fuseFunction(
+          ['normalization-affine'],
+          [4, 4, 4],
+        )((g, x) => {
+          const normal = g.op('LayerNormalization', [x, scales(), scales()], { axis })
+          return g.op(op, [g.op('Transpose', [normal], perm === undefined ? {} : { perm }), random.tensor(dims)])
+        })
+        absorbed += report.fusions['normalization-affine'] ?? 0
+      }),
+      { numRuns: 50 },
+    )
+    expect(absorbed).toBeGreaterThan(0)
+  })
+
   it.each<[string, RegExp, Formula, Options]>([
+    [
+      'a constant along another axis after a Transpose that turns the axes around',
+      /varies along axis 0/,
+      (g, x) => {
+        const square = g.op('Expand', [g.op('ReduceMax', [x], { axes: [0, 1, 2] }), int64([5, 3, 4, 5])])
+        return g.op('Mul', [g.op('Transpose', [layer(g, square)]), random.tensor([5])])
+      },
+      {},
+    ],
+    [
+      'a scale and a bias of different shapes',
+      /differ in shape/,
+      (g, x) => g.op('Mul', [g.op('LayerNormalization', [x, random.tensor([1]), random.tensor([5])]), 2]),
+      {},
+    ],
+    [
+      'a scale for several axes with a bias for one',
+      /differ in shape/,
+      (g, x) =>
+        g.op('Mul', [g.op('LayerNormalization', [x, random.tensor([4, 5]), random.tensor([5])], { axis: 2 }), 2]),
+      {},
+    ],
     [
       'a constant along another axis',
       /varies along axis 2/,
@@ -143,6 +215,15 @@ describe('normalization-affine', () => {
     const { report, reasons } = await fused(formula, options)
     expect(report.fusions).toEqual({})
     expect(reasons).toContainEqual(expect.stringMatching(reason))
+  })
+
+  it('leaves what has no known rank alone', async () => {
+    const { report, reasons } = await fuseGraph(
+      (g) => g.output('y', g.op('Mul', [layer(g, g.input('x', 'float32')), random.tensor([5])])),
+      { only: ['normalization-affine'], feeds: { x: random.tensor([3, 5]) } },
+    )
+    expect(report.fusions).toEqual({})
+    expect(reasons).toEqual([expect.stringMatching(/rank of .* is not known/)])
   })
 
   it('leaves a constant that stretches the data alone', async () => {

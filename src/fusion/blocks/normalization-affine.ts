@@ -1,5 +1,5 @@
 import { elementCount, type Node, type Tensor } from '../../graph/index.ts'
-import { type FusionContext, sameDim } from '../context.ts'
+import { type FusionContext, sameDim, sameShape } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
 import { elementwiseAffine } from '../linear/elementwise-affine.ts'
 import { roundTo } from '../linear/linear-weights.ts'
@@ -44,8 +44,9 @@ export const normalizationAffine = defineFusion({
     if (variable !== undefined) return whyNotConstant(variable)
     const gamma = scale?.constant
     if (gamma === undefined) return undefined
-    const place = (c: Tensor): Float64Array | string =>
-      spread(c, norm, normaliser, gamma, transpose?.ints('perm'), context)
+    const different = bias?.constant !== undefined && !sameShape(bias.constant.dims, gamma.dims)
+    if (different) return `the scale of ${norm} and its bias differ in shape`
+    const place = (c: Tensor): Float64Array | string => spread(c, norm, normaliser, gamma, transpose, context)
     const affine = elementwise.affine(place, gamma.size)
     if (typeof affine === 'string') return affine
     const shifts = affine.shift.some((shift) => shift !== 0)
@@ -86,23 +87,25 @@ function whyUsed(norm: Node): string | undefined {
 
 /**
  * A constant's number for each element of the scale; the reason when it varies along other axes, or stretches the data.
- * `perm` is of the Transpose between the normalisation and the constant.
+ * There may be a Transpose between the normalisation and the constant.
  */
 function spread(
   c: Tensor,
   norm: Node,
   { channels }: Normaliser,
   gamma: Tensor,
-  perm: readonly number[] | undefined,
+  transpose: Node | undefined,
   context: FusionContext,
 ): Float64Array | string {
   const shape = context.shape(norm.output)
   if (shape === undefined) return `the rank of ${norm} is not known`
   const rank = shape.length
+  const inOrder = shape.map((_, axis) => axis)
+  const perm = transpose ? (transpose.ints('perm') ?? inOrder.toReversed()) : inOrder
   if (c.dims.length > rank) return `a constant of rank ${c.dims.length} raises the rank of ${norm}`
   const padded = [...new Array<number>(rank - c.dims.length).fill(1), ...c.dims]
   // Axis i after the Transpose is axis perm[i] before it.
-  const dims = padded.map((_, axis) => padded[perm === undefined ? axis : perm.indexOf(axis)] ?? 1)
+  const dims = padded.map((_, axis) => padded[perm.indexOf(axis)] ?? 1)
   const axes = channels ? [1] : gamma.dims.map((_, index) => rank - gamma.dims.length + index)
   for (const [axis, dim] of dims.entries()) {
     if (dim === 1) continue
@@ -111,26 +114,24 @@ function spread(
     if (!sameDim(dim, shape[axis]) || dim !== gamma.dims[axes.indexOf(axis)])
       return `a constant of dims [${c.dims}] stretches ${norm}`
   }
-  const order = perm ? Array.from({ length: rank }, (_, axis) => perm.indexOf(axis)) : undefined
-  const moved = order === undefined ? c.reshape(padded) : c.reshape(padded).transpose(order)
-  return moved === undefined
-    ? `${c.elementType} has no numbers`
-    : broadcast(
-        moved.toNumbers(),
-        axes.map((axis) => dims[axis] ?? 1),
-        gamma.dims,
-      )
+  const places = axes.map((axis) => perm.indexOf(axis))
+  return broadcast(c.toNumbers(), padded, places, gamma.dims)
 }
 
-/** Row-major numbers of dims that are either 1 or the target's, repeated to fill the target. */
-function broadcast(numbers: Float64Array, dims: readonly number[], target: readonly number[]): Float64Array {
+/** The numbers of a constant for each element of the target, whose axes are those axes of the constant. */
+function broadcast(
+  numbers: Float64Array,
+  dims: readonly number[],
+  axes: readonly number[],
+  target: readonly number[],
+): Float64Array {
+  const steps = axes.map((axis) => (dims[axis] === 1 ? 0 : elementCount(dims.slice(axis + 1))))
   const result = new Float64Array(elementCount(target))
   for (let to = 0; to < result.length; to++) {
-    let [rest, from, stride] = [to, 0, 1]
+    let [rest, from] = [to, 0]
     for (let axis = target.length - 1; axis >= 0; axis--) {
       const size = target[axis] ?? 1
-      if (dims[axis] !== 1) from += (rest % size) * stride
-      stride *= dims[axis] ?? 1
+      from += (rest % size) * (steps[axis] ?? 0)
       rest = Math.floor(rest / size)
     }
     result[to] = numbers[from] ?? 0

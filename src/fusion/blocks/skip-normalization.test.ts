@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import type { GraphBuilder, Operand, Value } from '../../graph/index.ts'
@@ -137,6 +138,24 @@ describe('skip-normalization', () => {
       { dimensions: { s: 3 } },
     ],
     [
+      'one scale for all channels',
+      /one number for all channels/,
+      (g, x) => g.op('LayerNormalization', [add(g, x, branch(g, x)), random.tensor([1]), random.tensor([6])]),
+      {},
+    ],
+    [
+      'one bias for all channels',
+      /one number for all channels/,
+      (g, x) => g.op('LayerNormalization', [add(g, x, branch(g, x)), random.tensor([6]), random.tensor([1])]),
+      {},
+    ],
+    [
+      'one scale for all channels of a root mean square',
+      /one number for all channels/,
+      (g, x) => g.op('RMSNormalization', [add(g, x, branch(g, x)), random.tensor([1])]),
+      { opset: 23 },
+    ],
+    [
       'a computed scale',
       /is computed/,
       (g, x) => g.op('LayerNormalization', [add(g, x, branch(g, x)), g.op('Neg', [g.constant(random.tensor([6]))])]),
@@ -199,9 +218,45 @@ describe('skip-normalization-bias', () => {
       (g, x) => skip(g, 'SkipSimplifiedLayerNormalization', [biased(g, x), x, random.tensor([6])]),
     ],
   ])('absorbs the bias of %s', async (_name, formula) => {
-    const { ops } = await withBias(formula, options)
-    expect(ops.length).toBe(2)
+    for (const variant of variants(13, 17, 20)) {
+      const { ops } = await withBias(formula, { ...options, ...variant })
+      expect(ops).toEqual(['Tanh', expect.stringMatching(/^Skip/)])
+    }
   })
+
+  const size = fc.integer({ min: 1, max: 5 })
+  testDrawn(
+    'skip-normalization-bias',
+    fc.record({
+      shape: fc.array(size, { minLength: 2, maxLength: 3 }),
+      left: fc.boolean(),
+      biasFirst: fc.boolean(),
+      simple: fc.boolean(),
+      own: fc.constantFrom('none', 'bias', 'second bias'),
+      sum: fc.boolean(),
+      dims: fc.constantFrom('channels' as const, 'one' as const, 'all' as const),
+    }),
+    ({ shape, left, biasFirst, simple, own, sum, dims }) => {
+      const channels = shape.at(-1) ?? 1
+      const many = simple ? own === 'second bias' : own !== 'none'
+      const bias = random.tensor({ channels: [channels], one: [1], all: shape }[dims])
+      return {
+        fires: (dims === 'channels' || (dims === 'one' && channels === 1)) && own !== 'second bias',
+        opsets: options.opsets,
+        build: (g) => {
+          const [x, other] = [g.input('x', 'float32', shape), g.input('skip', 'float32', shape)]
+          const biased = add(g, biasFirst ? bias : x, biasFirst ? x : bias)
+          const extra = many ? [random.tensor([channels])] : []
+          if (!simple && own === 'second bias') extra.push(random.tensor([channels]))
+          const inputs = [left ? biased : other, left ? other : biased, random.tensor([channels]), ...extra]
+          const op = simple ? 'SkipSimplifiedLayerNormalization' : 'SkipLayerNormalization'
+          const names = sum ? ['y', undefined, undefined, 'total'] : ['y']
+          const { outputs } = g.node(op, inputs, { epsilon: 1e-3 }, { domain: 'com.microsoft', outputs: names })
+          for (const output of outputs) if (output !== undefined) g.output(output.name, output)
+        },
+      }
+    },
+  )
 
   it.each<[string, Formula]>([
     [

@@ -72,6 +72,9 @@ function whyNotSkip(root: Node, sum: Value, left: Value, right: Value, context: 
     return 'it is over more than one axis'
   const rank = context.shape(sum)?.length
   if (rank !== 2 && rank !== 3) return `the runtime has it for rank 2 and 3, and "${sum}" has rank ${rank}`
+  const size = context.shape(sum)?.at(-1)
+  if (parameters.some((value) => value?.constant?.size === 1) && size !== 1)
+    return 'its scale or bias is one number for all channels'
   const axis = root.int('axis', -1)
   if (axis !== -1 && axis !== rank - 1) return `it is over more than the last axis`
   const [one, other] = [context.shape(left), context.shape(right)]
