@@ -23,6 +23,31 @@ const sizes: Readonly<Record<string, number>> = { b: 2, h: 3, i: 4, j: 5, d: 6, 
 const shapesOf = (equation: string): number[][] =>
   (equation.split('->')[0] ?? '').split(',').map((term) => [...term].map((index) => sizes[index] ?? 2))
 
+/** An Einsum of x and weights: x is the term given, or the one that begins with a; its first sizes may be open. */
+const weighted = (equation: string, open: readonly string[] = [], term?: string) => {
+  const terms = (equation.split('->')[0] ?? '').split(',')
+  const data = term ?? terms.find((one) => one.startsWith('a')) ?? terms[0]
+  return fuseGraph(
+    (g) => {
+      const operands = terms.map((one, place) => {
+        const dims = [...one].map((index) => 2 + (index.charCodeAt(0) % 3))
+        return place === terms.indexOf(data ?? '')
+          ? g.input(
+              'x',
+              'float32',
+              dims.map((dim, axis) => open[axis] ?? dim),
+            )
+          : new Random(3).tensor(dims)
+      })
+      g.output('y', g.op('Einsum', operands, { equation }))
+    },
+    { only: ['einsum', 'identity', 'constant-view'], dimensions: openSizes },
+  )
+}
+
+/** What the open sizes are in a run: those of the indices a and b. */
+const openSizes = { n: 2 + (97 % 3), s: 2 + (98 % 3) }
+
 describe('einsum', () => {
   it.each([
     ['ij,jk->ik', ['MatMul']],
@@ -213,6 +238,51 @@ describe('einsum', () => {
         ])
       ).ops,
     ).toEqual(['Einsum'])
+  })
+
+  it.each([
+    ['Keras: heads of a projection', 'abc,cde->abde', ['MatMul', 'Reshape']],
+    ['Keras: heads put together', 'abcd,cde->abe', ['Reshape', 'MatMul']],
+    ['Keras: several of both', 'abcd,cdef->abef', ['Reshape', 'MatMul', 'Reshape']],
+    ['weights on the left', 'cde,abc->abde', ['MatMul', 'Reshape']],
+    ['weights in another order', 'abc,dec->abde', ['MatMul', 'Reshape']],
+    ['a result in another order', 'abc,cde->daeb', ['MatMul', 'Reshape', 'Transpose']],
+    ['all of the data summed over', 'abc,abcd->d', ['Reshape', 'MatMul']],
+    ['all of the weights summed over', 'abcd,cd->ab', ['Reshape', 'MatMul']],
+  ])('makes constant weights a matrix: %s', async (_, equation, expected) => {
+    expect((await weighted(equation)).ops).toEqual(expected)
+    const open = equation.split('->')[1]?.includes('a') ? ['n', 's'] : []
+    expect((await weighted(equation, open)).ops).toEqual(expected)
+  })
+
+  it('leaves weights with a batch', async () => {
+    expect((await weighted('abcd,acde->abe')).reasons[0]).toMatch(/would have to become one axis/)
+  })
+
+  it('computes the same for weights of any indices', { timeout: 120_000 }, async () => {
+    const drawn = fc.record({
+      rows: fc.integer({ min: 0, max: 2 }),
+      contracted: fc.integer({ min: 1, max: 3 }),
+      columns: fc.integer({ min: 0, max: 2 }),
+      orders: fc.tuple(fc.infiniteStream(fc.nat()), fc.boolean()),
+    })
+    await fc.assert(
+      fc.asyncProperty(drawn, async ({ rows, contracted, columns, orders: [numbers, onLeft] }) => {
+        const letters = [...'abcdefg']
+        const [r, k, c] = [rows, contracted, columns].map((count) => letters.splice(0, count))
+        const shuffled = (list: readonly string[]): string =>
+          list
+            .map((letter) => ({ letter, place: numbers.next().value ?? 0 }))
+            .sort((one, other) => one.place - other.place)
+            .map(({ letter }) => letter)
+            .join('')
+        const [data, weight] = [shuffled([...(r ?? []), ...(k ?? [])]), shuffled([...(k ?? []), ...(c ?? [])])]
+        const terms = onLeft ? [weight, data] : [data, weight]
+        const { ops } = await weighted(`${terms.join()}->${shuffled([...(r ?? []), ...(c ?? [])])}`, [], data)
+        expect(ops).not.toContain('Einsum')
+      }),
+      { numRuns: 40 },
+    )
   })
 
   it.each<[string, number[][], string]>([

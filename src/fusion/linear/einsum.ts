@@ -4,11 +4,12 @@ import { defineFusion } from '../define-fusion.ts'
 
 /**
  * Einsum → MatMul, Mul, ReduceSum or Transpose, where those compute the same: `bij,bjk->bik`, `bhid,bhjd->bhij`, `bqhd,bkhd->bhqk`,
- * `ij,j->i`, `i,j->ij`, `ij->ji`, `ijk->i`.
+ * `ij,j->i`, `i,j->ij`, `ij->ji`, `ijk->i`; and for constant weights W `abc,cde->abde`, `abcd,cde->abe` (Keras' EinsumDense).
  *
- * A contraction becomes a MatMul with at most one Transpose for each operand and one for the result. Left alone: an index twice in one
- * operand (a diagonal), a sum over an index of one operand beside a product, several indices that would have to become one, and an index
- * that may have size 1 in one operand and another size in the other: Einsum stretches it, and a MatMul does not.
+ * A contraction becomes a MatMul with at most one Transpose for each operand and one for the result. Constant weights become a matrix, where
+ * several of their indices are summed over or kept. Left alone: an index twice in one operand (a diagonal), a sum over an index of one operand
+ * beside a product, several indices of computed operands that would have to become one, and an index that may have size 1 in one operand and
+ * another size in the other: Einsum stretches it, and a MatMul does not.
  */
 export const einsum = defineFusion({
   name: 'einsum',
@@ -136,7 +137,10 @@ function contractedProduct(
   root: Node,
   graph: GraphBuilder,
 ): Value | string {
-  if (contracted.length > 1) return `"${contracted.join('')}" would have to become one axis`
+  const product = b.constant
+    ? weighted([a, b], [A, B], output, contracted, root, graph)
+    : weighted([b, a], [B, A], output, contracted, root, graph)
+  if (product !== undefined) return product
   // The operand whose own indices come last in the output is on the right; a vector may stand there anyway.
   const last = output.at(-1)
   const isSwapped = last !== undefined && A.includes(last) && !B.includes(last) && B.length > contracted.length
@@ -144,12 +148,13 @@ function contractedProduct(
   const batch = output.filter((index) => L.includes(index) && R.includes(index))
   const rows = output.filter((index) => L.includes(index) && !R.includes(index))
   const columns = output.filter((index) => !L.includes(index) && R.includes(index))
+  if (contracted.length > 1) return `"${contracted.join('')}" would have to become one axis`
   const isVector = { left: batch.length + rows.length === 0, right: batch.length + columns.length === 0 }
   const isPlain = batch.length === 0 && (columns.length === 1 || isVector.right)
   if (columns.length > 1 || (rows.length !== 1 && !isPlain) || (columns.length !== 1 && !isVector.right)) {
     return `"${[...rows, ...columns].join('')}" would have to become one axis of rows and one of columns`
   }
-  const product = graph.op(
+  const matrix = graph.op(
     'MatMul',
     [
       ordered(left, L, [...batch, ...rows, ...contracted], graph),
@@ -158,5 +163,42 @@ function contractedProduct(
     {},
     { like: root },
   )
-  return ordered(product, [...batch, ...rows, ...columns], output, graph)
+  return ordered(matrix, [...batch, ...rows, ...columns], output, graph)
+}
+
+/**
+ * A: [rows…, k…]·W: [k…, columns…] → [rows…, columns…], for W constant, with several of them: W as a matrix [k, columns], with a Reshape of A
+ * where there are several k, and one behind where there are several columns. undefined where that is not what there is.
+ */
+function weighted(
+  [data, weight]: readonly [Value, Value],
+  [A, W]: readonly [Indices, Indices],
+  output: Indices,
+  contracted: Indices,
+  root: Node,
+  graph: GraphBuilder,
+): Value | undefined {
+  const { constant } = weight
+  const [rows, columns] = [output.filter((index) => A.includes(index)), output.filter((index) => W.includes(index))]
+  const hasBatch = rows.some((index) => W.includes(index))
+  if (constant === undefined || constant.size === 0 || hasBatch) return undefined
+  const isMatrix = contracted.length < 2 && columns.length < 2
+  if (isMatrix && rows.length < 2) return undefined
+  const sizesOf = (indices: Indices): number[] => indices.map((index) => constant.dims[W.indexOf(index)] ?? 1)
+  const count = (indices: Indices): number => sizesOf(indices).reduce((product, size) => product * size, 1)
+  const kept = rows.map(() => 0)
+  const reshape = (value: Value, shape: readonly number[]): Value => graph.op('Reshape', [value, int64(shape)])
+  const left = ordered(data, A, [...rows, ...contracted], graph)
+  const right = ordered(weight, W, [...contracted, ...columns], graph)
+  const product = graph.op(
+    'MatMul',
+    [
+      contracted.length === 1 ? left : reshape(left, [...kept, count(contracted)]),
+      isMatrix ? right : reshape(right, [count(contracted), ...(columns.length === 0 ? [] : [count(columns)])]),
+    ],
+    {},
+    { like: root },
+  )
+  const result = columns.length < 2 ? product : reshape(product, [...kept, ...sizesOf(columns)])
+  return ordered(result, [...rows, ...columns], output, graph)
 }
