@@ -22,6 +22,8 @@ export interface OpaqueType {
 
 export type ValueType = TensorType | OpaqueType
 
+const noGraphs: ReadonlySet<Graph> = new Set()
+
 /**
  * What flows along an edge: a graph input, an initializer or a node's output.
  * Knows its producer and all its users, in its own graph and in every graph nested below it.
@@ -38,7 +40,8 @@ export class Value {
   /** The ValueInfoProto it came with, kept for documentation and metadata. */
   info: onnx.ValueInfoProto.$Properties | undefined
   readonly #users = new Set<Node>()
-  readonly #outputOf = new Set<Graph>()
+  /** Made for the few values that need it. */
+  #outputOf: Set<Graph> | undefined
 
   constructor(
     graph: Graph,
@@ -114,16 +117,16 @@ export class Value {
 
   /** The graphs which list it among their outputs. */
   get outputOf(): ReadonlySet<Graph> {
-    return this.#outputOf
+    return this.#outputOf ?? noGraphs
   }
 
   get isOutput(): boolean {
-    return this.#outputOf.size > 0
+    return this.outputOf.size > 0
   }
 
   /** Whether anything would miss it. */
   get isUsed(): boolean {
-    return this.#users.size > 0 || this.#outputOf.size > 0
+    return this.#users.size > 0 || this.isOutput
   }
 
   /** @internal Kept by Node. */
@@ -138,12 +141,13 @@ export class Value {
 
   /** @internal Kept by Graph. */
   addOutputOf(graph: Graph): void {
+    this.#outputOf ??= new Set()
     this.#outputOf.add(graph)
   }
 
   /** @internal Kept by Graph. */
   removeOutputOf(graph: Graph): void {
-    this.#outputOf.delete(graph)
+    this.#outputOf?.delete(graph)
   }
 
   toString(): string {

@@ -1,4 +1,4 @@
-import { type Placement, placement } from '../fusion/index.ts'
+import { dispatches, type Placement, placement } from '../fusion/index.ts'
 import type { Model } from '../graph/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
 
@@ -9,7 +9,6 @@ export function placementReport(
   version: string | undefined,
 ): { full: Placement; short: ModelReport['placement'] } {
   const full = placement(fused, version)
-  const before = fused === original ? full : placement(original, version)
   const { kernels, gpu, cpu, copies, largestBuffer, staticShapes, whollyOnGpu, againstGraphCapture } = full
   const isOther = version !== undefined && !`${version}.`.startsWith(`${kernels}.`)
   return {
@@ -20,7 +19,10 @@ export function placementReport(
       gpu,
       cpu: cpu.length,
       copies,
-      dispatches: { before: before.dispatches, after: full.dispatches },
+      dispatches: {
+        before: fused === original ? full.dispatches : dispatches(original, version),
+        after: full.dispatches,
+      },
       ...(largestBuffer && { largestBuffer: largestBuffer.bytes }),
       staticShapes,
       whollyOnGpu,

@@ -1,7 +1,7 @@
 import type { Tensor } from '../../graph/index.ts'
 
 /** Bytes looked at before tensors are compared as a whole. */
-const sampleSize = 64
+const sampleSize = 16
 
 /** Gives equal tensors (element type, dims and bytes) one number, and different ones different numbers. Copies nothing. */
 export class TensorIdentities {

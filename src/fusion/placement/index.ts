@@ -1,1 +1,1 @@
-export { bindingLimit, type NodeOnCpu, type Placement, placement } from './placement.ts'
+export { bindingLimit, dispatches, type NodeOnCpu, type Placement, placement } from './placement.ts'

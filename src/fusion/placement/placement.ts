@@ -56,7 +56,7 @@ export function placement(original: Model, version?: string): Placement {
   const added: NodeOnCpu[] = []
   const constants = constantValues(model.graph)
   for (const graph of graphsOf(model.graph)) {
-    const nodes = [...graph.nodes].filter((node) => !node.outputs.some((output) => output && constants.has(output)))
+    const nodes = placedNodes(graph, constants)
     const reasons = partition(nodes, context)
     for (const node of nodes) {
       const reason = reasons.get(node)
@@ -85,7 +85,7 @@ export function placement(original: Model, version?: string): Placement {
     gpu: gpu.length,
     cpu,
     copies,
-    dispatches: gpu.filter((node) => !isView(node) && !writesOnCpu(node) && node.subgraphs.length === 0).length,
+    dispatches: gpu.filter(isDispatched).length,
     ...(largest && { largestBuffer: largest }),
     staticShapes,
     whollyOnGpu,
@@ -94,6 +94,25 @@ export function placement(original: Model, version?: string): Placement {
     suggestions: suggestions(cpu, copies.toCpu, open, inputsOnCpu([...onCpu.keys()], context), largest),
   }
 }
+
+/** What `placement` says of dispatches, without the rest: without the sizes of what is computed. */
+export function dispatches(original: Model, version?: string): number {
+  const model = asOptimised(original)
+  const context = inferredContext(model, { kernels: kernelsOf(version).table })
+  const constants = constantValues(model.graph)
+  let count = 0
+  for (const graph of graphsOf(model.graph)) {
+    const nodes = placedNodes(graph, constants)
+    const onCpu = partition(nodes, context)
+    count += nodes.filter((node) => !onCpu.has(node) && isDispatched(node)).length
+  }
+  return count
+}
+
+const placedNodes = (graph: Graph, constants: ReadonlySet<Value>): Node[] =>
+  [...graph.nodes].filter((node) => !node.outputs.some((output) => output && constants.has(output)))
+
+const isDispatched = (node: Node): boolean => !isView(node) && !writesOnCpu(node) && node.subgraphs.length === 0
 
 const noKernel = (reason: string): string => (reason.startsWith('no ') ? `WebGPU has ${reason}` : reason)
 
