@@ -36,7 +36,7 @@ const { output } = await bundle.generate({
     moduleIds.some((id) => /[\\/]dist[\\/](cli|plugin)[\\/]/.test(id))
       ? 'cli/[name]-[hash].js'
       : 'graph/[name]-[hash].js',
-  minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
+  minify: true,
 })
 await bundle.close()
 for (const room of ['graph', 'fusion', 'cli']) {

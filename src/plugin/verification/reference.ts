@@ -43,7 +43,7 @@ const large = 256 * 2 ** 20
 /** wasm addresses 4 GiB, and a model is in memory as a file and as a session. */
 const largest = 1.9 * 2 ** 30
 /** Milliseconds past which a second run would be a burden. */
-const slow = 3000
+const slow = 100
 /** Ways to branch that are tried, and ways to size the inputs for each. */
 const maxBranches = 4
 const maxAttempts = 60
