@@ -1,10 +1,12 @@
 import type { Fusion } from '../define-fusion.ts'
+import { lowerAbs } from './abs.ts'
 import { lowerAffineGrid } from './affine-grid.ts'
 import { alwaysTrue } from './always-true.ts'
 import { lowerAttention } from './attention.ts'
 import { boolMovement } from './bool-movement.ts'
 import { lowerCelu } from './celu.ts'
 import { lowerCenterCropPad } from './center-crop-pad.ts'
+import { lowerClip } from './clip.ts'
 import { lowerCompress } from './compress.ts'
 import { lowerConstantOfShape } from './constant-of-shape.ts'
 import { lowerEyeLike } from './eye-like.ts'
@@ -16,6 +18,7 @@ import { lowerGroupNormalization } from './group-normalization.ts'
 import { lowerHardmax } from './hardmax.ts'
 import { inputShape } from './input-shape.ts'
 import { int64Island } from './int64-island.ts'
+import { integerSlice } from './integer-slice.ts'
 import { lowerLogSoftmax } from './log-softmax.ts'
 import { lowerOr, lowerXor } from './logical.ts'
 import { lowerLpPool } from './lp-pool.ts'
@@ -24,6 +27,7 @@ import { lowerMean } from './mean.ts'
 import { lowerMeanVarianceNormalization } from './mean-variance-normalization.ts'
 import { lowerMod } from './mod.ts'
 import { nanSoftmax } from './nan-softmax.ts'
+import { lowerNeg } from './neg.ts'
 import { notCondition } from './not-condition.ts'
 import { lowerOneHot } from './one-hot.ts'
 import { poolCeilMode } from './pool-ceil-mode.ts'
@@ -64,8 +68,11 @@ export const lowerings: readonly Fusion[] = [
   boolMovement,
   float64Island,
   int64Island,
+  integerSlice,
+  lowerAbs,
   lowerCelu,
   lowerCenterCropPad,
+  lowerClip,
   lowerCompress,
   lowerConstantOfShape,
   lowerEyeLike,
@@ -77,6 +84,7 @@ export const lowerings: readonly Fusion[] = [
   lowerMean,
   lowerMeanVarianceNormalization,
   lowerMod,
+  lowerNeg,
   lowerOneHot,
   lowerOr,
   lowerReverseSequence,

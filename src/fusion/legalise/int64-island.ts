@@ -2,9 +2,9 @@ import { type ElementType, type GraphBuilder, type Node, type Operand, Tensor, V
 import { castTarget } from '../canonical/same-type-cast.ts'
 import type { FusionContext } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
-import { whyNoKernel } from '../placement/kernel-of-node.ts'
 import { runsOnWeb } from './lowering.ts'
 import { dataInputsOf, type NarrowRules, narrowIslands } from './narrow-island.ts'
+import { isOnGpu } from './on-gpu.ts'
 import { asInt32, positionCount } from './position-int32.ts'
 
 /** The least and the largest that an element can be; int32 holds it modulo 2³² in any case. */
@@ -111,11 +111,6 @@ function rulesFor(graph: GraphBuilder, context: FusionContext): NarrowRules<Rang
     },
   }
 }
-
-/** Whether a value is computed on the GPU, or given: what the CPU computes, as sizes are, stays there. */
-const isOnGpu = (value: Value, context: FusionContext): boolean =>
-  context.data(value) === undefined &&
-  (value.producer === undefined || whyNoKernel('webgpu', value.producer, context) === undefined)
 
 function resultRange(node: Node, inputs: readonly Range[], context: FusionContext): Range {
   const [a = int32, b = int32] = inputs

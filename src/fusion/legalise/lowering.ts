@@ -2,6 +2,7 @@ import type { ElementType, GraphBuilder, Node, Value } from '../../graph/index.t
 import type { FusionContext } from '../context.ts'
 import { defineFusion, type Fusion } from '../define-fusion.ts'
 import { gainsKernel, hasKernel } from '../kernels/kernels.ts'
+import { isOnGpu } from './on-gpu.ts'
 
 /** An operator without a WebGPU kernel, written in operators that have one. */
 export interface Lowering {
@@ -26,6 +27,9 @@ export const runsOnWeb = (op: string, opset: number, type: ElementType, context:
   if (hasKernel(context.kernels, 'webgpu', op, opset, known) !== true) return false
   return context.target === 'webgpu' || hasKernel(context.kernels, 'wasm', op, opset, known) === true
 }
+
+/** Integers that WebGPU has tensors of. */
+const integers: ReadonlySet<ElementType> = new Set(['int32', 'uint32', 'uint8'])
 
 /** Why one of the operators does not run on data of that type. */
 export function missingKernel(
@@ -84,6 +88,8 @@ export const defineLowering = ({ name, op, form, lower }: Lowering): Fusion =>
       const [x] = root.inputs
       const type = fixedType.has(op) ? 'float32' : x && context.elementType(x)
       if (type === undefined) return `the element type of "${x}" is not known`
+      // Integers that the CPU has computed are sizes for the most part, and better off there.
+      if (x !== undefined && integers.has(type) && !isOnGpu(x, context)) return undefined
       if (runsOnWeb(op, root.opset, type, context) && !isInTheWay(root, context)) return undefined
       return missingKernel(form, root, type, context) ?? lower(root, graph, context)
     },
