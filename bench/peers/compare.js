@@ -15,7 +15,7 @@ import { sessionPlacement } from '../session-placement.js'
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
 const python = path('venv/bin/python')
 const cli = path('../../dist/cli/main.js')
-const peers = ['onnxslim', 'onnxsim', 'onnxoptimizer', 'onnxscript', 'ort-basic', 'ort-extended']
+const peers = ['onnxslim', 'onnxsim', 'onnxoptimizer', 'onnxscript', 'ort-transformers', 'ort-basic', 'ort-extended']
 
 const { positionals: folders, values } = parseArgs({
   allowPositionals: true,

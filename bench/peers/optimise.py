@@ -48,11 +48,19 @@ def onnxruntime(level: str):
     return optimise
 
 
+def transformers(source: str, target: str) -> None:
+    from onnxruntime.transformers import optimizer as tool
+
+    # Level 0: the levels above run a session first, which needs PyTorch. Heads and hidden size are found by the tool.
+    tool.optimize_model(source, model_type="bert", opt_level=0).save_model_to_file(target)
+
+
 TOOLS = {
     "onnxslim": onnxslim,
     "onnxsim": onnxsim,
     "onnxoptimizer": onnxoptimizer,
     "onnxscript": onnxscript,
+    "ort-transformers": transformers,
     "ort-basic": onnxruntime("ORT_ENABLE_BASIC"),
     "ort-extended": onnxruntime("ORT_ENABLE_EXTENDED"),
 }

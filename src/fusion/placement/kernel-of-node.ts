@@ -46,6 +46,18 @@ export function whyNoKernel(provider: Provider, node: Node, context: FusionConte
   return whyDeclined(provider, node, context)
 }
 
+/** Operators that get a kernel for int64 in a session that captures its graph; sessions of onnxruntime-web 1.30 were asked for each. */
+const int64WhenCaptured: ReadonlySet<string> = new Set(
+  `Add Cast Clip Concat Div Equal Expand Gather Greater GreaterOrEqual Less LessOrEqual Max Min Mul Range ReduceSum Reshape Sub Tile
+  Unsqueeze Where`.split(/\s+/),
+)
+
+/** Whether a node that has no WebGPU kernel gets one when the session captures its graph, and takes int64 as int32. */
+export function hasKernelWhenCaptured(node: Node, context: Pick<FusionContext, 'elementType'>): boolean {
+  const value = node.inputs[dataInput[node.target] ?? 0] ?? node.outputs[0]
+  return int64WhenCaptured.has(node.target) && value !== undefined && context.elementType(value) === 'int64'
+}
+
 /** Kernels that turn down some forms of their operator. */
 function whyDeclined(provider: Provider, node: Node, context: Pick<FusionContext, 'elementType'>): string | undefined {
   const [, second] = node.inputs

@@ -157,6 +157,22 @@ describe('placement', () => {
     expect(suggestions).toEqual([expect.stringMatching(/^let the activation .* with the option "qdq"/)])
   })
 
+  it('says whether a session can capture the graph: it works on int64 then, but not on attention of odd heads', () => {
+    const against = (build: (g: GraphBuilder) => void): readonly string[] => place(build).againstGraphCapture
+    const counted = (g: GraphBuilder, x: Value): Value => g.op('Cast', [g.op('Add', [x, int64([1])])], { to: 1 })
+    expect(against((g) => g.output('y', counted(g, g.input('x', 'int64', [2, 3]))))).toEqual([])
+    expect(against((g) => g.output('y', counted(g, g.op('Neg', [g.input('x', 'int64', [2, 3])]))))).toEqual([
+      'copies between CPU and GPU',
+      '1 node on the CPU',
+    ])
+    const attended = (width: number) => (g: GraphBuilder) => {
+      const x = g.input('x', 'float32', [1, 5, width])
+      g.output('y', g.op('MultiHeadAttention', [x, x, x], { num_heads: 2 }, { domain: 'com.microsoft' }))
+    }
+    expect(against(attended(8))).toEqual([])
+    expect(against(attended(6))).toEqual([expect.stringMatching(/MultiHeadAttention.*multiple of 4/)])
+  })
+
   it('says by which kernels it went', () => {
     const model = buildModel((g) => g.output('y', g.op('Relu', [g.input('x')])))
     expect(placement(model, '1.30.2').kernels).toBe('1.30')

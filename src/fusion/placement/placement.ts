@@ -3,7 +3,7 @@ import { byteLength } from '../../graph/index.ts'
 import { type FusionContext, inferredContext } from '../context.ts'
 import { kernelsOf } from '../kernels/kernels.ts'
 import { constantValues, graphsOf } from './constant-values.ts'
-import { whyNoKernel } from './kernel-of-node.ts'
+import { hasKernelWhenCaptured, whyNoKernel } from './kernel-of-node.ts'
 import { changesLayout, isTypeOnly, isView, readsOnCpu, writesOnCpu } from './memory-types.ts'
 import { asOptimised } from './session-optimiser.ts'
 
@@ -33,7 +33,7 @@ export interface Placement {
   readonly whollyOnGpu: boolean
   /** Nothing that was computed on the GPU comes back before the outputs do. */
   readonly dataStaysOnGpu: boolean
-  /** What forbids onnxruntime's graph capture; empty where it is possible. */
+  /** What forbids onnxruntime's graph capture; empty where it is possible. A session that captures has kernels for int64, as int32, too. */
   readonly againstGraphCapture: readonly string[]
   /** What the user could do. */
   readonly suggestions: readonly string[]
@@ -53,6 +53,7 @@ export function placement(original: Model, version?: string): Placement {
   const onCpu = new Map<Node, string>()
   const gpu: Node[] = []
   const copies = { toGpu: 0, toCpu: 0 }
+  const captured = { cpu: 0, copies: 0 }
   const added: NodeOnCpu[] = []
   const constants = constantValues(model.graph)
   for (const graph of graphsOf(model.graph)) {
@@ -67,6 +68,10 @@ export function placement(original: Model, version?: string): Placement {
     const inserted = copiesOf(graph, nodes, constants, reasons)
     copies.toGpu += inserted.toGpu
     copies.toCpu += inserted.toCpu
+    const left = new Map([...reasons].filter(([node]) => !hasKernelWhenCaptured(node, context)))
+    const whenCaptured = copiesOf(graph, nodes, constants, left)
+    captured.cpu += left.size
+    captured.copies += whenCaptured.toGpu + whenCaptured.toCpu
   }
   const largest = largestBuffer(gpu, context)
   const open = openDimensions(model)
@@ -74,11 +79,13 @@ export function placement(original: Model, version?: string): Placement {
   const cpu = Array.from(onCpu, ([node, reason]) => ({ node: String(node), op: node.target, reason })).concat(added)
   const whollyOnGpu = cpu.length === 0 && copies.toGpu + copies.toCpu === 0
   const controlFlow = gpu.concat([...onCpu.keys()]).find((node) => node.subgraphs.length > 0)
+  const slowAttention = gpu.find((node) => isAttentionWithoutFlash(node, context))
   const against = [
     ...(staticShapes ? [] : ['sizes that are not known before a run']),
+    ...(slowAttention === undefined ? [] : [`${slowAttention}, whose heads have no multiple of 4 features`]),
     ...(controlFlow === undefined ? [] : [`${controlFlow.op}, which chooses what runs`]),
-    ...(copies.toGpu + copies.toCpu === 0 ? [] : ['copies between CPU and GPU']),
-    ...(cpu.length === 0 ? [] : [`${cpu.length} ${cpu.length === 1 ? 'node' : 'nodes'} on the CPU`]),
+    ...(captured.copies === 0 ? [] : ['copies between CPU and GPU']),
+    ...(captured.cpu === 0 ? [] : [`${captured.cpu} ${captured.cpu === 1 ? 'node' : 'nodes'} on the CPU`]),
   ]
   return {
     kernels: release,
@@ -232,6 +239,18 @@ function largestBuffer(nodes: readonly Node[], context: FusionContext): Placemen
     }
   }
   return largest
+}
+
+const attentions: ReadonlySet<string> = new Set(
+  ['Attention', 'GroupQueryAttention', 'MultiHeadAttention'].map((op) => `com.microsoft::${op}`),
+)
+
+/** Attention that the runtime does step by step, which it does not capture: flash attention takes heads of a multiple of 4 features. */
+function isAttentionWithoutFlash(node: Node, context: FusionContext): boolean {
+  const [output] = node.outputs
+  if (!attentions.has(node.target) || output === undefined) return false
+  const width = context.shape(output)?.at(-1)
+  return typeof width === 'number' && (width / node.int('num_heads', 1)) % 4 !== 0
 }
 
 const hasKnownSizes = (node: Node, context: FusionContext): boolean =>
