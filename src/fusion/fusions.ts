@@ -20,6 +20,7 @@ import { noOpResize } from './canonical/no-op-resize.ts'
 import { noOpView } from './canonical/no-op-view.ts'
 import { padChain } from './canonical/pad-chain.ts'
 import { powConstant } from './canonical/pow-constant.ts'
+import { reduceKeepDims } from './canonical/reduce-keep-dims.ts'
 import { repeatedFunction } from './canonical/repeated-function.ts'
 import { reshapeChain } from './canonical/reshape-chain.ts'
 import { reshapeShape } from './canonical/reshape-shape.ts'
@@ -76,6 +77,8 @@ export const fusions = (): readonly Fusion[] => [
   // After the no-ops, which make equal nodes look different; it remembers what it met as well.
   commonSubexpression(),
   commonShapeData(),
+  // Before the views are merged with what follows.
+  reduceKeepDims,
   reshapeChain,
   reshapeShape,
   resizeScales,
