@@ -107,14 +107,16 @@ export class Tensor {
     return new Tensor(elementType, dims, strings, () => this.bytes)
   }
 
-  /** Axis i of the result is axis `permutation[i]` of this; undefined for types without a typed array and for no permutation of the axes. */
+  /** Made when its elements are asked for. Axis i of the result is axis `permutation[i]` of this; undefined for types without a typed array and for no permutation of the axes. */
   transpose(permutation: readonly number[]): Tensor | undefined {
     const rank = this.dims.length
     const isPermutation = permutation.length === rank && new Set(permutation).size === rank
     if (!this.hasNumbers || !isPermutation || permutation.some((axis) => !(axis in this.dims))) return undefined
     const dims = permutation.map((axis) => this.dims[axis] ?? 0)
-    const target = permuteAxes(this.toTypedArray(), this.dims, permutation)
-    return Tensor.fromBytes(this.elementType, dims, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
+    return new Tensor(this.elementType, dims, undefined, () => {
+      const target = permuteAxes(this.toTypedArray(), this.dims, permutation)
+      return new Uint8Array(target.buffer, target.byteOffset, target.byteLength)
+    })
   }
 
   /** A tensor over the given bytes (not copied), little-endian and row-major. Throws ModelError `invalid-tensor` when the length is not what dims say. */

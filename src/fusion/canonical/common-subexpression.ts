@@ -1,4 +1,4 @@
-import { type Attribute, canReplace, type Graph, type Node, type Value } from '../../graph/index.ts'
+import { type Attribute, canReplace, type Graph, type Node, type Tensor, type Value } from '../../graph/index.ts'
 import { defineFusion, type Fusion } from '../define-fusion.ts'
 import { isRandom } from './random-operators.ts'
 import { TensorIdentities } from './tensor-identities.ts'
@@ -38,18 +38,35 @@ export function commonSubexpression(): Fusion {
 
 /** The nodes met so far, by what they compute. */
 class Expressions {
-  readonly #nodes = new Map<string, Node>()
+  /** By what is quickly told; where that is the same for several, by all there is. */
+  readonly #alike = new Map<string, Node | Map<string, Node>>()
   readonly #tensors = new TensorIdentities()
   readonly #numbers = new WeakMap<Value | Graph, number>()
   #count = 0
 
   twinOf(node: Node): Node | undefined {
+    const rough = this.#roughKeyOf(node)
+    const met = this.#alike.get(rough)
+    if (met === undefined || met === node) {
+      this.#alike.set(rough, node)
+      return undefined
+    }
+    const nodes = met instanceof Map ? met : new Map<string, Node>()
+    if (!(met instanceof Map)) {
+      this.#alike.set(rough, nodes)
+      this.#remember(met, nodes)
+    }
+    return this.#remember(node, nodes)
+  }
+
+  /** Gives the node of the same key that is there already. */
+  #remember(node: Node, nodes: Map<string, Node>): Node | undefined {
     const key = this.#keyOf(node)
     if (key === undefined) return undefined
-    const found = this.#nodes.get(key)
+    const found = nodes.get(key)
     // Nodes change after they were met.
     if (found !== undefined && found !== node && !found.erased && this.#keyOf(found) === key) return found
-    this.#nodes.set(key, node)
+    nodes.set(key, node)
     return undefined
   }
 
@@ -62,12 +79,21 @@ class Expressions {
     return number
   }
 
-  #keyOf(node: Node): string | undefined {
+  /** Operator and inputs, of constants only their dims: so weights are not looked at, most of which are like no other. */
+  #roughKeyOf(node: Node): string {
+    return `${node.target}|${this.#inputsOf(node, ({ dims }) => `[${dims}]`)}`
+  }
+
+  #inputsOf(node: Node, textOf: (constant: Tensor) => string): string[] {
     const inputs = node.inputs.map((input) => {
       if (input === undefined) return '-'
-      return input.constant === undefined ? `v${this.#numberOf(input)}` : `c${this.#tensors.idOf(input.constant)}`
+      return input.constant === undefined ? `v${this.#numberOf(input)}` : textOf(input.constant)
     })
-    if (commutative.has(node.op) && node.domain === '') inputs.sort()
+    return commutative.has(node.op) && node.domain === '' ? inputs.sort() : inputs
+  }
+
+  #keyOf(node: Node): string | undefined {
+    const inputs = this.#inputsOf(node, (constant) => `c${this.#tensors.idOf(constant)}`)
     const attributes: string[] = []
     for (const attribute of node.attributes.values()) {
       const content = this.#contentOf(attribute)
