@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { shapes, testDrawn } from '../../../test/support/drawn-models.ts'
 import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { choices, spellProduct, spellSum } from '../../../test/support/spell.ts'
 import { type GraphBuilder, Tensor, type Value } from '../../graph/index.ts'
@@ -108,3 +109,28 @@ describe('scaled-hard-sigmoid', () => {
     expect(ops.filter((op) => op !== 'Neg')).toEqual(['HardSigmoid', 'Mul'])
   })
 })
+
+testDrawn(
+  'scaled-hard-sigmoid',
+  fc.record({
+    shape: shapes(),
+    spell: choices(),
+    most: fc.constantFrom(1, 6, 2.5),
+    shift: fc.constantFrom(3, -0.5, 1),
+    gatesItself: fc.boolean(),
+    opset: fc.constantFrom(11, 13, 17),
+  }),
+  ({ shape, spell, most, shift, gatesItself, opset }) => ({
+    build: (g) => {
+      const x = g.input('x', 'float32', shape)
+      const y = gatesItself ? x : g.input('y', 'float32', shape)
+      const gate = g.op('Clip', [g.op('Add', [x, shift]), 0, most])
+      g.output(
+        'z',
+        most === 1 ? g.op('Mul', [gate, y]) : g.op('Div', [g.op('Mul', spell(2) ? [gate, y] : [y, gate]), most]),
+      )
+    },
+    opset,
+    ...(most === 1 ? {} : { fires: true }),
+  }),
+)
