@@ -37,12 +37,15 @@ export interface PatternFusion {
   pattern: RootPattern
   /** Each gives the reason why the match must be left alone, or undefined. Where a pattern matches in several ways, the next is tried. */
   conditions?: readonly ((match: Match, context: FusionContext) => string | undefined)[]
-  /** Builds what takes the place of the root's output (or of each of its outputs), before the root. A string is a reason to refuse. */
+  /**
+   * Builds what takes the place of the root's output (or of each of its outputs), before the root. A string is a reason to refuse; undefined says
+   * that the match is none of this fusion's business.
+   */
   replace(
     match: Match,
     graph: GraphBuilder,
     context: FusionContext,
-  ): Value | readonly (Value | undefined)[] | readonly Replacement[] | string
+  ): Value | readonly (Value | undefined)[] | readonly Replacement[] | string | undefined
 }
 
 /** A fusion as a function of its root node, for what a single pattern does not express. */

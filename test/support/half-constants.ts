@@ -14,7 +14,7 @@ export function withHalves(g: GraphBuilder): GraphBuilder {
   g.constant = (data, options) =>
     data instanceof Tensor && data.elementType === 'float32'
       ? convert(Tensor.fromNumbers('float16', data.dims, data.toNumbers()), options)
-      : convert(data, options)
+      : convert(data, options?.type === 'float32' ? { ...options, type: 'float16' } : options)
   g.input = (name, type = 'float32', shape) => add(name, type === 'float32' ? 'float16' : type, shape)
   return g
 }

@@ -206,6 +206,7 @@ function placed(full: readonly number[], from: readonly Axis[], axes: readonly A
   return fits ? axes.map((axis) => (axis.length === 0 ? empty.shift() : rest.shift()) ?? 0) : [...empty, ...full]
 }
 
-/** The size of each axis: the product of its parts. */
-export const sizesOf = (axes: readonly Axis[]): SymbolicDim[] =>
-  axes.map((axis) => productOf(axis.map(({ size }) => size)))
+/** The product of an axis's parts. */
+export const sizeOf = (axis: Axis): SymbolicDim => productOf(axis.map(({ size }) => size))
+
+export const sizesOf = (axes: readonly Axis[]): SymbolicDim[] => axes.map(sizeOf)

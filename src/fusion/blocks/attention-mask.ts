@@ -53,13 +53,11 @@ export function attentionBias(
   context: FusionContext,
 ): Value | string {
   const shape = context.shape(mask)
-  if (shape === undefined) return `the rank of "${mask}" is not known`
-  if (shape.length > axes.length) return `"${mask}" has a rank above the scores'`
-  const own = axes.slice(axes.length - shape.length)
-  const dims: Dim[] = [0, 1, 2, 3].map((axis) => shape[own.indexOf(axis)] ?? 1)
+  const own = axes.slice(axes.length - (shape?.length ?? 0))
+  const dims = shape && [0, 1, 2, 3].map((axis): Dim => shape[own.indexOf(axis)] ?? 1)
   const sizes = inOrder(scores)
-  const wrong = dims.findIndex((dim, axis) => dim !== 1 && !sameDim(dim, sizes[axis]))
-  if (wrong !== -1) return `axis ${wrong} of "${mask}" is ${dims[wrong]}, the scores' is ${sizes[wrong]}`
+  if (dims?.every((dim, axis) => dim === 1 || sameDim(dim, sizes[axis])) !== true)
+    return `"${mask}" is [${shape?.join(', ')}], the scores are [${sizes.join(', ')}]`
   const missing = [0, 1, 2, 3].filter((axis) => !own.includes(axis))
   const full = missing.length === 0 ? mask : unsqueezed(graph, mask, missing)
   const stretch = [2, 3].filter((axis) => dims[axis] === 1 && sizes[axis] !== 1)

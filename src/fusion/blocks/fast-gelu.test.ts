@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { choices, spellProduct, spellSum } from '../../../test/support/spell.ts'
-import type { GraphBuilder, Value } from '../../graph/index.ts'
+import { type GraphBuilder, Tensor, type Value } from '../../graph/index.ts'
 
 const fused = fuseFunction(['fast-gelu'], [2, 'n', 5])
 const root = Math.sqrt(2 / Math.PI)
@@ -82,6 +82,15 @@ describe('fast-gelu', () => {
   })
 
   it.each<[string, RegExp, Formula, Options]>([
+    [
+      'a constant that raises the rank',
+      /raises the rank/,
+      (g, x) => {
+        const cubic = g.op('Mul', [g.op('Pow', [x, 3]), Tensor.fromNumbers('float32', [1, 1, 1, 1], [0.044715])])
+        return around(g, x, g.op('Tanh', [g.op('Mul', [g.op('Add', [x, cubic]), root])]))
+      },
+      {},
+    ],
     ['the ONNX standard alone', /from opset 20 on/, gpt2, { target: 'onnx' }],
     [
       'another user of a value in between',

@@ -49,6 +49,19 @@ describe('gelu', () => {
     )
   })
 
+  it('leaves numbers with dims alone where they may raise a rank that is not known', async () => {
+    const build = (dims: number[]) => (g: GraphBuilder) => {
+      const x = g.input('x', 'float32')
+      const half = Tensor.fromNumbers('float32', dims, [0.5])
+      g.output('y', g.op('Mul', [g.op('Mul', [x, g.op('Add', [erf(g, x), 1])]), half]))
+    }
+    const options = { only, feeds: { x: Tensor.fromNumbers('float32', [3], [-1, 0.5, 2]) } }
+    expect((await fuseGraph(build([]), options)).ops).toEqual(['Gelu'])
+    const { report, reasons } = await fuseGraph(build([1, 1]), options)
+    expect(report.fusions).toEqual({})
+    expect(reasons).toEqual([expect.stringMatching(/rank of "x" is not known, and a constant in it has rank 2/)])
+  })
+
   it('recognises it in float16, whose constants are rounded', async () => {
     const { ops } = await fuseGraph(
       (g) => {

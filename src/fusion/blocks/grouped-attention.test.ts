@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
-import { type Formula, fuseFunction, type Options } from '../../../test/support/fuse-function.ts'
+import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { repeatedTable, spellRotation } from '../../../test/support/spell-rotary.ts'
 import { type ElementType, type GraphBuilder, int64, type Tensor, type Value } from '../../graph/index.ts'
@@ -100,8 +100,8 @@ describe('grouped-attention', () => {
     ['one group', { groups: 1 }],
     ['rotated heads', { rotary: 3 }],
   ])('recognises %s, and moves no data', async (_name, spelling) => {
-    for (const opset of [13, 17, 20]) {
-      const { ops, model } = await fused(spelled(spelling), { opset })
+    for (const variant of variants(13, 17, 20)) {
+      const { ops, model } = await fused(spelled(spelling), variant)
       const attending = [...model.graph.nodes].find(({ op }) => op === 'MultiHeadAttention')
       expect(attending?.int('num_heads', 0)).toBe(spelling.groups ?? 2)
       expect(count(ops, 'Transpose')).toBe(spelling.mask ? 1 : 0)
@@ -237,6 +237,19 @@ describe('grouped-attention', () => {
         )
       },
       {},
+    ],
+    [
+      'queries of an open width',
+      /width of its queries is not known/,
+      (g, x) => {
+        const heads = g.op('Reshape', [g.op('MatMul', [x, random.tensor([8, 8])]), int64([0, 2, 3, 4])])
+        const once = g.op('Unsqueeze', [heads, int64([2])])
+        const wide = g.op('Reshape', [g.op('Expand', [once, int64([1, 1, 3, 1, 1])]), int64([-1, 6, 3, 4])])
+        g.graph.model.importOpset('com.microsoft', 1)
+        const inputs = [g.input('queries', 'float32', ['n', 3, 'w']), wide, wide]
+        return g.op('MultiHeadAttention', inputs, { num_heads: 6 }, { domain: 'com.microsoft' })
+      },
+      { dimensions: { w: 24 } },
     ],
     [
       'a bias of keys that are repeated',

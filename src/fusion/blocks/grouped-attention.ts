@@ -36,16 +36,16 @@ export const groupedAttention = defineFusion({
     const ofQueries = bias && biasOfQueries(bias, features)
     if (typeof ofQueries === 'string') return ofQueries
     const others = keysAndValues(graph, k.ways, v.ways)
-    if (others === undefined) return 'the heads of K and V cannot be merged'
+    if (others === undefined) return undefined
     const rows = mask && repeatedRows(graph, mask, heads.members, context)
     if (typeof rows === 'string') return rows
     const layout = layoutOf(own, heads)
     const queries = memberQueries(graph, query, ofQueries, layout, heads)
-    if (queries === undefined) return 'the shape of its queries cannot be written'
+    if (queries === undefined) return undefined
     const inputs = [queries, ...others, ...(rows === undefined ? [] : [undefined, undefined, rows])]
     const attributes = { num_heads: heads.groups, scale: root.float('scale', 1 / Math.sqrt(heads.size)) }
     const attended = microsoft(graph, root, 'MultiHeadAttention', inputs, attributes).output
-    return result(graph, root, attended, layout, heads) ?? 'the shape of the result cannot be written'
+    return result(graph, root, attended, layout, heads)
   },
 })
 

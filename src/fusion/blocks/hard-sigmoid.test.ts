@@ -68,6 +68,12 @@ describe('hard-sigmoid', () => {
       (g, x) => g.op('Mul', [g.op('Clip', [add3(g, x), 0, -6]), -1 / 6]),
       {},
     ],
+    [
+      'a shift that raises the rank',
+      /raises the rank/,
+      (g, x) => g.op('Div', [clip(g, g.op('Add', [x, Tensor.fromNumbers('float32', [1, 1, 1, 1], [3])])), 6]),
+      {},
+    ],
     ['no upper bound, times 0', /bounded to \[0, NaN\]/, (g, x) => g.op('Mul', [g.op('Clip', [add3(g, x), 0]), 0]), {}],
     ['no upper bound', /bounded to \[0, Infinity\]/, (g, x) => g.op('Div', [g.op('Clip', [add3(g, x), 0]), 6]), {}],
     ['1/6 written as 0.1667', /bounded to \[0, 1\.0002/, (g, x) => g.op('Mul', [clip(g, add3(g, x)), 0.1667]), {}],
@@ -105,8 +111,56 @@ describe('scaled-hard-sigmoid', () => {
     ['a sixth of x first', (g, x) => g.op('Mul', [g.op('Mul', [x, 1 / 6]), clip(g, add3(g, x))])],
     ['a gate for other data', (g, x) => g.op('Div', [g.op('Mul', [clip(g, add3(g, x)), g.op('Neg', [x])]), 6])],
   ])('recognises %s', async (_name, formula) => {
-    const { ops } = await fused(formula)
-    expect(ops.filter((op) => op !== 'Neg')).toEqual(['HardSigmoid', 'Mul'])
+    for (const variant of variants(12, 17, 20)) {
+      const { ops } = await fused(formula, variant)
+      expect(ops.filter((op) => op !== 'Neg')).toEqual(['HardSigmoid', 'Mul'])
+    }
+  })
+
+  const size = fc.integer({ min: 1, max: 9 })
+  testDrawn(
+    'scaled-hard-sigmoid',
+    fc.record({ choose: choices(), upper: size, factor: size, slope: size, shift: size, gated: shapes({ max: 4 }) }),
+    ({ choose, upper, factor, slope, shift, gated }) => ({
+      // Only what ends in 1 is a gate; what does so before it is scaled may be taken as one.
+      ...(upper === 1 ? {} : { fires: upper === factor }),
+      build: (g) => {
+        const [x, y] = [g.input('x', 'float32', [3, 1]), g.input('z', 'float32', [...gated.slice(0, -1), 3, 4])]
+        const line = spellSum(g, choose, shift / 2, [spellProduct(g, choose, slope / 4, [x])])
+        g.output('y', spellProduct(g, choose, 1 / factor, [y, g.op('Clip', [line, 0, upper])]))
+      },
+    }),
+  )
+
+  it.each<[string, RegExp, Formula, Options]>([
+    ['other bounds', /bounded to \[0, 1\.2/, (g, x) => g.op('Div', [g.op('Mul', [x, clip(g, add3(g, x))]), 5]), {}],
+    [
+      'an opset without kernel',
+      /no WebGPU kernel/,
+      (g, x) => g.op('Div', [g.op('Mul', [x, clip(g, add3(g, x))]), 6]),
+      { opset: 22 },
+    ],
+    [
+      'a divisor that raises the rank',
+      /raises the rank/,
+      (g, x) => g.op('Div', [g.op('Mul', [x, clip(g, add3(g, x))]), Tensor.fromNumbers('float32', [1, 1, 1, 1], [6])]),
+      {},
+    ],
+    [
+      'float64',
+      /no kernel for float64/,
+      (g, x) => {
+        const number = (value: number): Tensor => Tensor.fromNumbers('float64', [], [value])
+        const wide = g.op('Cast', [x], { to: 11 })
+        const clipped = g.op('Clip', [g.op('Add', [wide, number(3)]), number(0), number(6)])
+        return g.op('Cast', [g.op('Div', [g.op('Mul', [wide, clipped]), number(6)])], { to: 1 })
+      },
+      {},
+    ],
+  ])('leaves %s alone', async (_name, reason, formula, options) => {
+    const { report, reasons } = await fuseFunction(['scaled-hard-sigmoid'], [2, 'n', 5])(formula, options)
+    expect(report.fusions).toEqual({})
+    expect(reasons).toContainEqual(expect.stringMatching(reason))
   })
 })
 

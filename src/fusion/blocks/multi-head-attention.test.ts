@@ -88,10 +88,12 @@ describe('multi-head-attention', () => {
       2,
     ],
   ])('takes in %s', async (_name, mask, more) => {
-    const { ops } = await fused(attention({ mask: mask as NonNullable<typeof mask> }))
-    expect(ops.filter((op) => op === 'MultiHeadAttention')).toEqual(['MultiHeadAttention'])
-    expect(ops.length).toBe(expected.length + more)
-    expect(moving(ops)).toEqual([])
+    for (const variant of variants(13, 17, 20)) {
+      const { ops } = await fused(attention({ mask: mask as NonNullable<typeof mask> }), variant)
+      expect(ops.filter((op) => op === 'MultiHeadAttention')).toEqual(['MultiHeadAttention'])
+      expect(ops.length).toBe(expected.length + more)
+      expect(moving(ops)).toEqual([])
+    }
   })
 
   it('takes in the mask of BERT, made of an input, for open sizes', async () => {
@@ -251,6 +253,60 @@ describe('multi-head-attention', () => {
       (g, x) => {
         const mask: AttentionSpelling['mask'] = (b, scores) => b.op('Add', [scores, random.tensor([3, 2, 5, 5])])
         return spellAttention(g, random, g.op('Slice', [x, int64([0]), int64([1]), int64([0])]), { mask })
+      },
+      {},
+    ],
+    [
+      'a mask of an open size',
+      /"mask" is \[1, 1, m, 5\], the scores are \[n, 2, 5, 5\]/,
+      attention({ mask: (g, scores) => g.op('Add', [scores, g.input('mask', 'float32', [1, 1, 'm', 5])]) }),
+      { dimensions: { m: 5 } },
+    ],
+    [
+      'values of no known rank',
+      /rank of Q, K or V is not known/,
+      (g, x) => {
+        const scores = g.op('MatMul', [x, g.op('Transpose', [x], { perm: [0, 2, 1] })])
+        return g.op('MatMul', [g.op('Softmax', [scores], { axis: -1 }), g.input('values', 'float32')])
+      },
+      { feeds: { x: random.tensor([2, 5, 8]), values: random.tensor([2, 5, 8]) } },
+    ],
+    [
+      'queries without a batch',
+      /rank of Q, K or V is not known, or another/,
+      (g, x) => {
+        const scores = g.op('MatMul', [random.tensor([3, 8]), g.op('Transpose', [x], { perm: [0, 2, 1] })])
+        return g.op('MatMul', [g.op('Softmax', [scores], { axis: -1 }), x])
+      },
+      {},
+    ],
+    [
+      'two axes',
+      /has rank 2, not 3 or 4/,
+      (g, x) => {
+        const rows = g.op('Reshape', [x, int64([-1, 8])])
+        const scores = g.op('MatMul', [rows, g.op('Transpose', [rows])])
+        return g.op('MatMul', [g.op('Softmax', [scores], { axis: -1 }), rows])
+      },
+      {},
+    ],
+    [
+      'a scale that raises the rank',
+      /stretches/,
+      (g, x) => {
+        const scores = g.op('MatMul', [x, g.op('Transpose', [x], { perm: [0, 2, 1] })])
+        const scaled = g.op('Mul', [scores, Tensor.fromNumbers('float32', [1, 1, 1, 1], [0.5])])
+        return g.op('MatMul', [g.op('Softmax', [scaled], { axis: -1 }), x])
+      },
+      {},
+    ],
+    [
+      'float64',
+      /no kernel for float64/,
+      (g, x) => {
+        const wide = g.op('Cast', [x], { to: 11 })
+        const scores = g.op('MatMul', [wide, g.op('Transpose', [wide], { perm: [0, 2, 1] })])
+        return g.op('Cast', [g.op('MatMul', [g.op('Softmax', [scores], { axis: -1 }), wide])], { to: 1 })
       },
       {},
     ],

@@ -1,5 +1,5 @@
 import { type ElementType, type GraphBuilder, type Node, Tensor, type Value } from '../../graph/index.ts'
-import { type Dim, type FusionContext, sameDim, sameShape } from '../context.ts'
+import { type FusionContext, sameDim, sameShape } from '../context.ts'
 import { defineFusion, type Replacement } from '../define-fusion.ts'
 import { any, either, type Match, node, product, scalar, sum } from '../pattern.ts'
 import {
@@ -9,6 +9,7 @@ import {
   follow,
   nodesToArrange,
   type ScaledArrangement,
+  sizeOf,
   sizesOf,
 } from './arrangement.ts'
 import { attentionBias, type ScoreShape, whereBias } from './attention-mask.ts'
@@ -51,7 +52,8 @@ export const multiHeadAttention = defineFusion({
     const [q, k, v] = [query, key, value].map((side) => headsOf(match.value(side), side === key, context))
     // A number on the values is no part of the operator: they are taken below it.
     const unscaled = v?.filter(({ scale }) => scale === 1)
-    if (q?.[0] === undefined || k?.[0] === undefined || unscaled?.[0] === undefined) return 'a rank is not known'
+    if (q?.[0] === undefined || k?.[0] === undefined || unscaled?.[0] === undefined)
+      return 'the rank of Q, K or V is not known, or another than 3 and 4'
     const shape = scoreShape(q[0], k[0], unscaled[0])
     if (typeof shape === 'string') return shape
     const scale = (match.has(factor) ? match.number(factor) : 1) * q[0].scale * k[0].scale
@@ -59,7 +61,7 @@ export const multiHeadAttention = defineFusion({
     // Ways that leave a number in are others.
     const sameScale = (ways: Heads[]): Heads[] => ways.filter((way) => way.scale === ways[0]?.scale)
     const inputs = projections(graph, sameScale(q), sameScale(k), unscaled)
-    if (inputs === undefined) return 'the heads of Q, K and V cannot be merged'
+    if (inputs === undefined) return undefined
     const bias = maskOf(match, graph, shape, inputs[0], elementType, context)
     if (typeof bias === 'string') return bias
     const operands = [...withoutBiases(inputs, elementType, context), ...(bias === undefined ? [] : [undefined, bias])]
@@ -92,16 +94,11 @@ function headsOf(side: Value, isKey: boolean, context: FusionContext): Heads[] {
 
 /** The sizes attention is over, where those of Q, K and V agree without broadcasting and the runtime wants no more than it can do. */
 function scoreShape(q: Heads, k: Heads, v: Heads): ScoreShape | string {
-  const [[batch, heads, queries, size], ofKeys, ofValues] = [q, k, v].map(({ axes }) => sizesOf(axes)) as [
-    Dim[],
-    Dim[],
-    Dim[],
-  ]
-  const keys = ofKeys[2]
-  if (batch === undefined || queries === undefined || keys === undefined) return 'a rank is not known'
+  const [batch, queries, keys] = [sizeOf(q.axes[0]), sizeOf(q.axes[2]), sizeOf(k.axes[2])]
+  const [heads, size] = [sizeOf(q.axes[1]), sizeOf(q.axes[3])]
   if (typeof heads !== 'number' || typeof size !== 'number')
     return `heads and their size are ${heads} and ${size}, not numbers`
-  const agree = sameShape(ofKeys, [batch, heads, keys, size]) && sameShape(ofValues, [batch, heads, keys, size])
+  const agree = [k, v].every(({ axes }) => sameShape(sizesOf(axes), [batch, heads, keys, size]))
   return agree ? { batch, heads, queries, keys, size } : 'Q, K and V differ in batch, heads or head size'
 }
 
@@ -200,7 +197,7 @@ function withoutBiases(
 }
 
 /** What takes the place of the root's output, or of the last of the views behind it that only rearrange: [B, S, N·H] rearranged. */
-function unmerged(graph: GraphBuilder, root: Node, attended: Value, context: FusionContext): Replacement[] | string {
+function unmerged(graph: GraphBuilder, root: Node, attended: Value, context: FusionContext): Replacement[] | undefined {
   const chain: Node[] = []
   for (let output = root.output; !output.isOutput && output.users.size === 1; ) {
     const [user] = output.users
@@ -219,5 +216,5 @@ function unmerged(graph: GraphBuilder, root: Node, attended: Value, context: Fus
     const result = arrange(graph, made, to)
     if (result !== undefined) return [{ from: chain[length - 1]?.output ?? root.output, to: result }]
   }
-  return 'the heads of the result cannot be split'
+  return undefined
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import type { Formula, Options } from '../../../test/support/fuse-function.ts'
+import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { spellRms, spellStandardised } from '../../../test/support/spell-norm.ts'
 import {
@@ -97,6 +98,15 @@ describe('normalization-precision', () => {
         )
       ).ops,
     ).toEqual(['SimplifiedLayerNormalization'])
+  })
+
+  it('leaves alone what computes in another type', () => {
+    const build = (g: GraphBuilder): Value => {
+      const wide = cast(g, g.input('x', 'float16', [2, 8]), 'float32')
+      const normal = g.op('LayerNormalization', [wide, held(8)], { axis: -1, stash_type: 16 })
+      return g.output('y', cast(g, normal, 'float16'))
+    }
+    expect(reasonsForLeaving('normalization-precision', build)).toEqual(['it computes in another type (16)'])
   })
 
   it.each<[string, RegExp, Formula, Options]>([

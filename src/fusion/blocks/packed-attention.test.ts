@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
-import { type Formula, fuseFunction } from '../../../test/support/fuse-function.ts'
+import { type Formula, fuseFunction, variants } from '../../../test/support/fuse-function.ts'
+import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { float, type GraphBuilder, int64, type Operand, type Tensor, type Value } from '../../graph/index.ts'
 
@@ -36,9 +37,11 @@ describe('packed-attention', () => {
     ['a scale', (g, x) => attend(g, split(g, packed(g, x)), [], { scale: float(0.3) })],
     ['a look at the past only', (g, x) => attend(g, split(g, packed(g, x)), [], { unidirectional: 1 })],
   ])('takes in %s', async (_name, formula) => {
-    const { ops, report } = await fused(formula, options)
-    expect(ops).toEqual(['Attention'])
-    expect(report.fusions).toEqual({ 'packed-attention': 1 })
+    for (const variant of variants(13, 17, 20)) {
+      const { ops, report } = await fused(formula, { ...options, ...variant })
+      expect(ops).toEqual(['Attention'])
+      expect(report.fusions).toEqual({ 'packed-attention': 1 })
+    }
   })
 
   it('computes in float16', async () => {
@@ -89,9 +92,10 @@ describe('packed-attention', () => {
     )
   })
 
-  it.each<[string, Formula]>([
+  it.each<[string, RegExp | undefined, Formula]>([
     [
       'parts in another order',
+      undefined,
       (g, x) => {
         const [q, k, v] = split(g, packed(g, x))
         return attend(g, [k, q, v])
@@ -99,6 +103,7 @@ describe('packed-attention', () => {
     ],
     [
       'a part with another user',
+      /"Split" has other users/,
       (g, x) => {
         const [q, k, v] = split(g, packed(g, x))
         return g.op('Add', [attend(g, [q, k, v]), q])
@@ -106,19 +111,22 @@ describe('packed-attention', () => {
     ],
     [
       'a product with another user',
+      /has 2 users/,
       (g, x) => {
         const product = packed(g, x)
         return g.op('Concat', [attend(g, split(g, product)), product], { axis: 2 })
       },
     ],
-    ['values of another width', (g, x) => attend(g, split(g, packed(g, x), -1, [6, 6, 12]))],
-    ['a sum', (g, x) => attend(g, split(g, g.op('Add', [packed(g, x), random.tensor([24])])))],
+    ['values of another width', /not of one known width/, (g, x) => attend(g, split(g, packed(g, x), -1, [6, 6, 12]))],
+    ['a sum', undefined, (g, x) => attend(g, split(g, g.op('Add', [packed(g, x), random.tensor([24])])))],
     [
       'weights that are computed',
+      undefined,
       (g, x) => attend(g, split(g, g.op('MatMul', [x, g.op('Transpose', [g.input('w', 'float32', [24, 6])])]))),
     ],
     [
       'what has four parts',
+      undefined,
       (g, x) => {
         const [q, k, v] = split(g, packed(g, x, random.tensor([6, 32])), -1, [8, 8, 8, 8])
         return attend(g, [q, k, v])
@@ -126,6 +134,7 @@ describe('packed-attention', () => {
     ],
     [
       'a past',
+      undefined,
       (g, x) => {
         const past = () => random.tensor([1, 2, 3, 4])
         return attend(g, split(g, packed(g, g.op('Slice', [x, int64([0]), int64([1])]))), [
@@ -137,7 +146,30 @@ describe('packed-attention', () => {
         ])
       },
     ],
-  ])('leaves %s alone', async (_name, formula) => {
-    expect((await fused(formula, options)).report.fusions).toEqual({})
+  ])('leaves %s alone', async (_name, reason, formula) => {
+    const { report, reasons } = await fused(formula, options)
+    expect(report.fusions).toEqual({})
+    expect(reasons).toEqual(reason === undefined ? [] : [expect.stringMatching(reason)])
+  })
+
+  it('leaves alone what has no known rank', async () => {
+    const { report, reasons } = await fuseGraph(
+      (g) => g.output('y', attend(g, split(g, packed(g, g.input('x', 'float32'))))),
+      { only, ...options, feeds: { x: random.tensor([2, 5, 6]) } },
+    )
+    expect(report.fusions).toEqual({})
+    expect(reasons).toEqual([expect.stringMatching(/has another rank than 3/)])
+  })
+
+  it.each<[string, RegExp, 'float32' | 'float64', Record<string, number>]>([
+    ['a setting that the operator lacks', /Attention has no attribute softcap/, 'float32', { softcap: 1 }],
+    ['float64', /no kernel for float64/, 'float64', {}],
+  ])('leaves %s alone, which no runtime takes', (_name, reason, type, attributes) => {
+    const build = (g: GraphBuilder): Value =>
+      g.output(
+        'y',
+        attend(g, split(g, packed(g, g.input('x', type, [2, 5, 6]), random.tensor([6, 24], type))), [], attributes),
+      )
+    expect(reasonsForLeaving('packed-attention', build, options)).toEqual([expect.stringMatching(reason)])
   })
 })

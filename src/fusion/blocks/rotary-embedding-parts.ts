@@ -29,15 +29,14 @@ export const rotaryEmbeddingParts = defineFusion({
     const whole = wholeOfParts(match, context)
     const size = whole?.shape.at(-1)
     const input = whole && valueAt(graph, whole, context)
-    if (whole === undefined || input === undefined || typeof size !== 'number')
-      return 'the shape of its heads cannot be written'
+    if (whole === undefined || input === undefined || typeof size !== 'number') return undefined
     const axes = headAxes(input, [match.value(cos), match.value(sin)], size / 2, context)
     if (typeof axes === 'string') return axes
     const [cosines, sines] = [tableOf(graph, match.value(cos), size / 2), tableOf(graph, match.value(sin), size / 2)]
     const rotated = rotateHeads(graph, match.root, input, { pairing: whole.pairing, axes, cosines, sines }, context)
-    if (typeof rotated === 'string' || stackOf(match.root, context) === undefined) return rotated
+    if (typeof rotated !== 'object' || stackOf(match.root, context) === undefined) return rotated
     const stacked = reshapeOperand(whole.shape, context.shape(match.root.output))
-    return stacked ? graph.op('Reshape', [rotated, int64(stacked)]) : 'the shape of its parts cannot be written'
+    return stacked && graph.op('Reshape', [rotated, int64(stacked)])
   },
 })
 

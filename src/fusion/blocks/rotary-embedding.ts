@@ -27,7 +27,7 @@ export const rotaryEmbedding = defineFusion({
   replace(match, graph, context) {
     const input = match.value(x)
     const size = context.shape(input)?.at(-1)
-    if (typeof size !== 'number') return `the size of a head is ${size}, not a number`
+    if (typeof size !== 'number') return undefined
     const axes = headAxes(input, [match.value(cos), match.value(sin)], size, context)
     if (typeof axes === 'string') return axes
     const pairing = pairingOf(match, context) ?? 'halves'

@@ -63,7 +63,7 @@ export function rotateHeads(
   x: Value,
   rotation: Rotation,
   context: FusionContext,
-): Value | string {
+): Value | string | undefined {
   const { axes, pairing, cosines, sines, turning } = rotation
   const shape = context.shape(x) ?? []
   const [count, size] = [axes.heads === undefined ? 1 : shape[axes.heads], shape.at(-1)]
@@ -85,7 +85,7 @@ export function rotateHeads(
     if (result !== undefined) return result
   }
   if (axes.batched) return 'each batch has cosines of its own, and its heads come before its positions'
-  return axes.heads === 1 ? rotate(x) : 'its shape cannot be written'
+  return axes.heads === 1 ? rotate(x) : undefined
 }
 
 /** [batch, positions, heads · features] */
