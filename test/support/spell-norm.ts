@@ -1,4 +1,4 @@
-import { type GraphBuilder, int64, type Value } from '../../src/graph/index.ts'
+import { elementTypes, type GraphBuilder, int64, Tensor, type Value } from '../../src/graph/index.ts'
 
 /** How an exporter writes a normalisation out. */
 export interface NormSpelling {
@@ -38,3 +38,15 @@ export function spellRms(g: GraphBuilder, v: Value, spelling: NormSpelling = {})
 export function spellStandardised(g: GraphBuilder, x: Value, spelling: NormSpelling = {}): Value {
   return spellRms(g, g.op('Sub', [x, spellMean(g, x, spelling.axes ?? [-1], spelling.keepdims)]), spelling)
 }
+
+/** What a normalisation is written for as float64, of which there is no kernel on the GPU: x and the result are float32. */
+export const inFloat64 =
+  (build: (g: GraphBuilder, x: Value) => Value) =>
+  (g: GraphBuilder, x: Value): Value => {
+    const convert = g.constant.bind(g)
+    g.constant = (data, options) =>
+      data instanceof Tensor ? convert(data, options) : convert(data, { type: 'float64', ...options })
+    return g.op('Cast', [build(g, g.op('Cast', [x], { to: elementTypes.float64.code }))], {
+      to: elementTypes.float32.code,
+    })
+  }

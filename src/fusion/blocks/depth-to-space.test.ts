@@ -46,11 +46,13 @@ describe('depth-to-space', () => {
         size,
         fc.integer({ min: 2, max: 3 }),
         fc.boolean(),
-        async (n, c, h, w, b, outer) => {
-          const apart = outer ? [n, c, b, b, h, w] : [n, b, b, c, h, w]
+        fc.boolean(),
+        async (n, c, h, w, b, outer, open) => {
+          const batch = open ? -1 : n
+          const apart = outer ? [batch, c, b, b, h, w] : [batch, b, b, c, h, w]
           const perm = outer ? [0, 1, 4, 2, 5, 3] : [0, 3, 4, 1, 5, 2]
-          const { ops } = await fuseFunction(only, [n, c * b * b, h, w])((g, x) =>
-            shuffled(g, x, apart, perm, [n, c, h * b, w * b]),
+          const { ops } = await fuseFunction(only, [open ? 'n' : n, c * b * b, h, w])((g, x) =>
+            shuffled(g, x, apart, perm, [batch, c, h * b, w * b]),
           )
           expect(ops).toEqual(['DepthToSpace'])
         },

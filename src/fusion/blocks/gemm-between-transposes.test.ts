@@ -72,6 +72,20 @@ describe('gemm-between-transposes', () => {
     ],
     ['a bias that is one number', /not one number a column/, (g, x) => projected(g, x, {}, random.tensor([1])), {}],
     [
+      'rows of more open sizes than one Reshape writes',
+      /a shape is not known/,
+      (g, x) => {
+        const open = g.input('open', 'float32', ['a', 'b', 'c', 4])
+        const turned = g.op('Transpose', [open], { perm: [1, 0, 2, 3] })
+        const product = g.op('Gemm', [g.op('Reshape', [turned, int64([-1, 4])]), random.tensor([4, 6])])
+        const sizes = g.op('Slice', [g.op('Shape', [turned]), int64([0]), int64([3])])
+        const rows = g.op('Reshape', [product, g.op('Concat', [sizes, int64([6])], { axis: 0 })])
+        g.output('rows', g.op('Unsqueeze', [g.op('Transpose', [rows], { perm: [1, 0, 2, 3] }), int64([1])]))
+        return x
+      },
+      { dimensions: { a: 2, b: 3, c: 2 } },
+    ],
+    [
       'another Transpose behind',
       /a Transpose would stay/,
       (g, x) => {

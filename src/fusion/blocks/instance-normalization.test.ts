@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
-import { spellStandardised } from '../../../test/support/spell-norm.ts'
+import { inFloat64, spellStandardised } from '../../../test/support/spell-norm.ts'
 
 const random = new Random(7)
 const only = ['instance-normalization', 'normalization-affine']
@@ -39,6 +39,20 @@ describe('instance-normalization', () => {
       }),
       { numRuns: 25 },
     )
+  })
+
+  it.each<[string, RegExp, Formula]>([
+    [
+      'two different means',
+      /the variance over axes 3/,
+      (g, x) => spellStandardised(g, x, { axes: [2, 3], varianceAxes: [3] }),
+    ],
+    ['an ε of 0', /its ε is 0, not above 0/, (g, x) => spellStandardised(g, x, { axes: [2, 3], epsilon: 0 })],
+    ['float64', /no kernel for float64/, inFloat64((g, x) => spellStandardised(g, x, { axes: [2, 3] }))],
+  ])('leaves %s alone', async (_name, reason, formula) => {
+    const { report, reasons } = await fuseFunction(only, [2, 3, 4, 5])(formula)
+    expect(report.fusions).toEqual({})
+    expect(reasons).toContainEqual(expect.stringMatching(reason))
   })
 
   it.each<[string, RegExp, readonly (number | string)[], number[], Options]>([

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { fuseAndCompare } from '../../../test/support/fuse-and-compare.ts'
+import { fuseAndCompare, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
-import { spellMean } from '../../../test/support/spell-norm.ts'
-import { buildModel, type GraphBuilder, type Tensor, type Value } from '../../graph/index.ts'
+import { inFloat64, spellMean } from '../../../test/support/spell-norm.ts'
+import { buildModel, type GraphBuilder, Tensor, type Value } from '../../graph/index.ts'
 
 const random = new Random(8)
 const only = ['layer-normalization', 'layer-normalization-moments', 'normalization-affine']
@@ -131,6 +131,18 @@ describe('layer-normalization-moments', () => {
       {},
     ],
     ['an ε below 0', /not above 0/, (g, x) => spell(g, x, { form: 'TensorFlow', epsilon: -1e-7 }), {}],
+    ['float64', /no kernel for float64/, inFloat64((g, x) => spell(g, x, { form: 'TensorFlow' })), {}],
+    [
+      'a constant that raises the rank',
+      /raises the rank/,
+      (g, x) => {
+        const centred = g.op('Sub', [x, spellMean(g, x, [-1])])
+        const epsilon = Tensor.fromNumbers('float32', [1, 1, 1, 1], [1e-3])
+        const biased = g.op('Add', [spellMean(g, g.op('Mul', [centred, centred]), [-1]), epsilon])
+        return g.op('Mul', [centred, g.op('Mul', [g.op('Reciprocal', [g.op('Sqrt', [biased])]), random.tensor([6])])])
+      },
+      {},
+    ],
     ['the standard before opset 17', /from opset 17 on/, (g, x) => spell(g, x, affine), { target: 'onnx', opset: 16 }],
     [
       'a mean that others use',
@@ -146,6 +158,18 @@ describe('layer-normalization-moments', () => {
     const { report, reasons } = await fused(formula, options)
     expect(report.fusions).toEqual({})
     expect(reasons).toContainEqual(expect.stringMatching(reason))
+  })
+
+  it('leaves a last axis of open size, and no known rank, alone', async () => {
+    const open = await fuseFunction(only, [2, 'n'])((g, x) => spell(g, x, { form: 'TensorFlow' }))
+    expect(open.report.fusions).toEqual({})
+    expect(open.reasons).toContainEqual(expect.stringMatching(/sizes n of the axes/))
+    const unknown = await fuseGraph((g) => g.output('y', spell(g, g.input('x', 'float32'), { form: 'Keras' })), {
+      only,
+      feeds: { x: random.tensor([2, 4]) },
+    })
+    expect(unknown.report.fusions).toEqual({})
+    expect(unknown.reasons).toContainEqual(expect.stringMatching(/the rank of .* is not known/))
   })
 
   it('is not fooled by a mean of something else', async () => {

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { Random } from '../../../test/support/run-model.ts'
-import { spellMean, spellRms } from '../../../test/support/spell-norm.ts'
+import { inFloat64, spellMean, spellRms } from '../../../test/support/spell-norm.ts'
+import { Tensor } from '../../graph/index.ts'
 
 const random = new Random(6)
 const only = ['rms-normalization', 'normalization-affine']
@@ -62,6 +64,22 @@ describe('rms-normalization', () => {
   it.each<[string, RegExp, Formula, Options]>([
     ['axis 1', /not the last/, (g, x) => spellRms(g, x, { axes: [1] }), {}],
     ['an ε of 0', /its ε is .*, not above 0/, (g, x) => spellRms(g, x, { epsilon: 0 }), {}],
+    ['float64', /no kernel for float64/, inFloat64((g, x) => spellRms(g, x)), {}],
+    [
+      'axes that are not kept',
+      /does not keep/,
+      (g, x) => spellRms(g, g.op('Flatten', [x], { axis: 0 }), { axes: [0, 1], keepdims: 0 }),
+      {},
+    ],
+    [
+      'a constant that raises the rank',
+      /raises the rank/,
+      (g, x) => {
+        const epsilon = Tensor.fromNumbers('float32', [1, 1, 1, 1], [1e-5])
+        return g.op('Div', [x, g.op('Sqrt', [g.op('Add', [spellMean(g, g.op('Mul', [x, x]), [-1]), epsilon])])])
+      },
+      {},
+    ],
     ['the ONNX standard before opset 23', /from opset 23 on/, (g, x) => spellRms(g, x), { target: 'onnx' }],
     [
       'a root with another user',
@@ -76,5 +94,17 @@ describe('rms-normalization', () => {
     const { report, reasons } = await fused(formula, options)
     expect(report.fusions).toEqual({})
     expect(reasons).toContainEqual(expect.stringMatching(reason))
+  })
+
+  it('leaves a last axis of open size, and no known rank, alone', async () => {
+    const open = await fuseFunction(only, [2, 'n'])((g, x) => spellRms(g, x))
+    expect(open.report.fusions).toEqual({})
+    expect(open.reasons).toContainEqual(expect.stringMatching(/sizes n of the axes/))
+    const unknown = await fuseGraph((g) => g.output('y', spellRms(g, g.input('x', 'float32'))), {
+      only,
+      feeds: { x: random.tensor([2, 4]) },
+    })
+    expect(unknown.report.fusions).toEqual({})
+    expect(unknown.reasons).toEqual([expect.stringMatching(/the rank of .* is not known/)])
   })
 })
