@@ -30,6 +30,7 @@ if (folders.length === 0 || !existsSync(python)) {
 const commands = {
   original: undefined,
   'unplugin-onnx': (source, target) => [process.execPath, cli, 'fuse', source, '-o', target, '--no-verify'],
+  'unplugin-onnx, verifying': (source, target) => [process.execPath, cli, 'fuse', source, '-o', target],
   ...Object.fromEntries(
     values.tools
       .split(',')
@@ -109,6 +110,7 @@ const table = [
     ...tools.map((tool) => text(rows.find((row) => row.file === basename(file) && row.tool === tool))),
   ]),
   ['all', ...tools.map((tool) => ['nodes', 'cpu', 'copies'].map((field) => total(tool, field)).join('/'))],
+  ['seconds, all', ...tools.map((tool) => total(tool, 'seconds').toFixed(1))],
 ]
 for (const row of table) console.log(`| ${row.join(' | ')} |`)
 if (values.json) writeFileSync(values.json, JSON.stringify(rows, null, 2))
