@@ -159,6 +159,17 @@ describe('quantized-embedding', () => {
     expect(reasons).toContainEqual(expect.stringMatching(reason))
   })
 
+  it('leaves alone what is looked up in no known rank', async () => {
+    const { report, reasons } = await fuseGraph((g) => g.output('y', lookUp(g, g.input('ids', 'int64'), {})), {
+      only,
+      opset: 21,
+      irVersion: 10,
+      feeds: { ids: int64([1, 3]) },
+    })
+    expect(report.fusions).toEqual({})
+    expect(reasons).toEqual([expect.stringMatching(/rank of what is looked up is not known/)])
+  })
+
   it('leaves a table alone that another uses', async () => {
     const { reasons } = await fuseGraph(
       (g) => {
