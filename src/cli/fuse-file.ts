@@ -1,19 +1,13 @@
-import { readFile, realpath } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import path from 'node:path'
-import {
-  type FuseOptions,
-  type FusionReport,
-  fuse,
-  type Placement,
-  type Qdq,
-  weightOnlyQuantization,
-} from '../fusion/index.ts'
-import { type EncodedModel, encode, int32Inputs, ModelError, pinDimensions } from '../graph/index.ts'
+import { type FuseOptions, type FusionReport, fuse, type Placement, type Qdq } from '../fusion/index.ts'
+import { type EncodedModel, encode, ModelError } from '../graph/index.ts'
 import { onnxRuntimeVersion } from '../plugin/onnxruntime-builds.ts'
 import type { Int64Inputs } from '../plugin/options.ts'
 import { placementReport } from '../plugin/placement-report.ts'
 import { type QuantizationReport, quantizationReport } from '../plugin/quantization-report.ts'
-import { displayPath, type ModelOnDisk, readModel } from '../plugin/read-model.ts'
+import { displayPath, type ModelOnDisk, readExternalFiles, readModel } from '../plugin/read-model.ts'
+import { requestedModel } from '../plugin/requested-model.ts'
 import type { Verification } from '../plugin/verification/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
 import { CliError } from './cli-error.ts'
@@ -93,17 +87,13 @@ async function run(
   const source = await timed('decode', () => readModel(input))
   if (!replace) await refuseToOverwrite(source, output)
   onStage('fusing')
-  // Not done by `fuse`: what the fused model is compared with has the same sizes and types.
   const { dimensions = {}, ...given } = fuseOptions
   const version = onnxRuntimeVersion([path.dirname(path.resolve(input))])
   const rest = { ...given, ...(version && { runtime: version }) }
   const { quantized, weightOnly, original, fused, report } = await timed('fuse', () => {
-    const pinned = pinDimensions(source.model, dimensions)
-    const quantized = int64Inputs === 'int32' ? int32Inputs(pinned) : pinned
-    const weightOnly = qdq === 'weights' ? weightOnlyQuantization(quantized) : undefined
-    const original = weightOnly?.model ?? quantized
-    const { model, report } = fuse(original, rest)
-    return { quantized, weightOnly, original, fused: model, report }
+    const requested = requestedModel(source.model, { dimensions, int64Inputs, qdq })
+    const { model, report } = fuse(requested.original, rest)
+    return { ...requested, fused: model, report }
   })
   result.nodes = { ...report.nodes, before: report.nodes.before + (weightOnly?.removed ?? 0) }
   result.fusions = report.fusions
@@ -119,9 +109,7 @@ async function run(
   if (verify) {
     onStage('verifying')
     const { verifyFusion } = await import('../plugin/verification/index.ts')
-    const externalData = await Promise.all(
-      source.externalFiles.map(async ({ location, file }) => ({ path: location, data: await readFile(file) })),
-    )
+    const externalData = await readExternalFiles(source.externalFiles)
     const verification = await timed('verify', async () => {
       const request = { original, fused, report, fuseOptions: rest, externalData, file: input }
       return verifyFusion(request)

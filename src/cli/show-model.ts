@@ -75,16 +75,11 @@ function weights(model: Model): string[] {
     const entry = byType.get(tensor.elementType) ?? { count: 0, bytes: 0 }
     byType.set(tensor.elementType, { count: entry.count + 1, bytes: entry.bytes + tensor.byteLength })
   }
-  for (const graph of graphsOf(model.graph)) {
+  for (const graph of model.graph.walkGraphs()) {
     for (const value of graph.initializers) add(value.initializer)
     for (const node of graph.nodes) add(node.constantOutput)
   }
   return Array.from(byType, ([type, { count, bytes }]) => `${count} × ${type}, ${formatBytes(bytes)}`)
-}
-
-function* graphsOf(graph: Graph): Generator<Graph> {
-  yield graph
-  for (const node of graph.nodes) for (const nested of node.subgraphs) yield* graphsOf(nested)
 }
 
 /** How many of each operator, nested graphs included, Constant nodes not counted; the most frequent first. */

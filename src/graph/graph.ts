@@ -75,6 +75,12 @@ export class Graph {
     }
   }
 
+  /** This graph and those nested in it, in the order of the nodes that hold them. */
+  *walkGraphs(): Generator<Graph> {
+    yield this
+    for (const node of this.nodes) for (const nested of node.subgraphs) yield* nested.walkGraphs()
+  }
+
   addInput(name: string, type?: ValueType, info?: onnx.ValueInfoProto.$Properties): Value {
     const value = new Value(this, name, { isInput: true, type, info })
     this.#inputs.push(value)

@@ -1,26 +1,18 @@
 import { createReadStream } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import {
-  type FuseOptions,
-  type FusionReport,
-  fuse,
-  type Qdq,
-  type Target,
-  type WeightOnly,
-  weightOnlyQuantization,
-} from '../fusion/index.ts'
-import { dimensionNames, encode, int32Inputs, type Model, pinDimensions } from '../graph/index.ts'
+import { type FuseOptions, type FusionReport, fuse, type Target, type WeightOnly } from '../fusion/index.ts'
+import { dimensionNames, encode, type Model } from '../graph/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
 import { type CacheEntry, cacheKey, readEntry, type StoredFile, storeChunks, writeEntry } from './cache.ts'
 import { evaluate } from './evaluator.ts'
 import { interfaceOf, type ModelInterface, webgpuFeatures } from './model-interface.ts'
 import { onnxRuntimeVersion } from './onnxruntime-builds.ts'
-import type { Int64Inputs, ResolvedOptions, VerifyOptions } from './options.ts'
+import type { ResolvedOptions, VerifyOptions } from './options.ts'
 import { placementReport } from './placement-report.ts'
 import { type QuantizationReport, quantizationReport } from './quantization-report.ts'
 import type { ModelQuery } from './query.ts'
-import { displayPath, type ModelOnDisk, readModel, sha256OfFile } from './read-model.ts'
+import { displayPath, type ModelOnDisk, readExternalFiles, readModel, sha256OfFile } from './read-model.ts'
+import { type ModelRequest, requestedModel } from './requested-model.ts'
 
 /** A file that the app downloads. */
 export interface CompiledFile extends StoredFile {
@@ -63,14 +55,11 @@ export interface CompileRequest {
   readonly watch?: (file: string) => void
 }
 
-interface Settings {
+interface Settings extends ModelRequest {
   readonly fused: boolean
   readonly only: readonly string[] | undefined
   readonly skip: readonly string[] | undefined
   readonly target: Target
-  readonly int64Inputs: Int64Inputs
-  readonly qdq: Qdq
-  readonly dimensions: Readonly<Record<string, number>>
   readonly verify: false | VerifyOptions
 }
 
@@ -158,12 +147,8 @@ async function build(
   folder: string,
   started: number,
 ): Promise<{ files: StoredFile[]; facts: StoredFacts }> {
-  const { fused, only, skip, target, int64Inputs, qdq, dimensions } = settings
-  // Not done by `fuse`: what the fused model is compared with has the same sizes and types.
-  const pinned = pinDimensions(source.model, dimensions)
-  const quantized = int64Inputs === 'int32' ? int32Inputs(pinned) : pinned
-  const weightOnly = qdq === 'weights' ? weightOnlyQuantization(quantized) : undefined
-  const original = weightOnly?.model ?? quantized
+  const { fused, only, skip, target } = settings
+  const { original, quantized, weightOnly } = requestedModel(source.model, settings)
   const fuseOptions = {
     target,
     evaluate,
@@ -232,9 +217,6 @@ async function store(
   return { files, paths: externalChunks.length > 0 ? [externalLocation] : [] }
 }
 
-const contentsOf = (files: ModelOnDisk['externalFiles']) =>
-  Promise.all(files.map(async ({ location, file }) => ({ path: location, data: await readFile(file) })))
-
 async function quantizationOf(
   { externalFiles }: ModelOnDisk,
   quantized: Model,
@@ -244,7 +226,7 @@ async function quantizationOf(
   const { pairs } = weightOnly
   if (total(externalFiles) > largestVerified)
     return { report: { pairs, status: 'not-compared', reason: tooLarge }, milliseconds: 0 }
-  const externalData = verify === false ? [] : await contentsOf(externalFiles)
+  const externalData = verify === false ? [] : await readExternalFiles(externalFiles)
   const { milliseconds, ...report } = await quantizationReport(quantized, weightOnly, verify, externalData)
   return { report, milliseconds }
 }
@@ -265,7 +247,7 @@ async function verified(
     return { status: 'not-verified', reason: tooLarge, milliseconds: 0 }
   }
   const { verifyFusion } = await import('./verification/index.ts')
-  const externalData = fused === original ? [] : await contentsOf(externalFiles)
+  const externalData = fused === original ? [] : await readExternalFiles(externalFiles)
   const request = { original, fused, report, fuseOptions, file: displayPath(file), externalData, ...verify }
   const { status, ...outcome } = await verifyFusion(request)
   if (status === 'failed') throw new RangeError('A failed verification was not thrown.')

@@ -44,6 +44,10 @@ export async function readModel(file: string, watch: (file: string) => void = ()
   }
 }
 
+/** The weights beside a model, as the runtime takes them. */
+export const readExternalFiles = (files: ModelOnDisk['externalFiles']): Promise<{ path: string; data: Uint8Array }[]> =>
+  Promise.all(files.map(async ({ location, file }) => ({ path: location, data: await readFile(file) })))
+
 /** SHA-256 of a file, hexadecimal; it is streamed, so any size will do. */
 export async function sha256OfFile(file: string): Promise<string> {
   const hash = createHash('sha256')

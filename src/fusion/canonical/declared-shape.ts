@@ -1,4 +1,4 @@
-import type { Dimension, Graph, Model, TensorType, Value } from '../../graph/index.ts'
+import type { Dimension, Model, TensorType, Value } from '../../graph/index.ts'
 import type { Dim, FusionContext } from '../context.ts'
 
 /**
@@ -8,18 +8,14 @@ import type { Dim, FusionContext } from '../context.ts'
  */
 export function correctDeclaredShapes(model: Model, context: FusionContext): number {
   let count = 0
-  const visit = (graph: Graph): void => {
-    for (const node of graph.nodes) {
-      for (const output of node.outputs) {
-        const type = output && correctedType(output, context)
-        if (output === undefined || type === undefined) continue
-        output.type = type
-        count++
-      }
-      for (const nested of node.subgraphs) visit(nested)
+  for (const node of model.graph.walk()) {
+    for (const output of node.outputs) {
+      const type = output && correctedType(output, context)
+      if (output === undefined || type === undefined) continue
+      output.type = type
+      count++
     }
   }
-  visit(model.graph)
   return count
 }
 

@@ -48,7 +48,7 @@ export const nanSoftmax = defineFusion({
     if (whole === undefined || hiding === undefined) return match.value(softmax)
     const rank = context.shape(hiding)?.length
     if (rank === undefined || rank === 0) return `the rank of "${hiding}" is ${rank}`
-    const { finite, seesAny } = bounded(graph, hiding, rank, context)
+    const { finite, seesAny } = hidingRows(graph, hiding, rank, context)
     const bias = match.has(masked)
       ? graph.op('Add', [match.value(dot), finite], {}, { like: match.node(masked) })
       : finite
@@ -58,7 +58,7 @@ export const nanSoftmax = defineFusion({
 })
 
 /** What hides scores, with zeros in rows of which nothing is left, and 1 for the rows in which something is left, else 0. */
-function bounded(
+function hidingRows(
   graph: GraphBuilder,
   hiding: Value,
   rank: number,

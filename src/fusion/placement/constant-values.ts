@@ -1,17 +1,12 @@
 import type { Graph, Value } from '../../graph/index.ts'
 import { isRandom } from '../canonical/random-operators.ts'
 
-/** A graph and those nested in it. */
-export function* graphsOf(graph: Graph): Generator<Graph> {
-  yield graph
-  for (const node of graph.nodes) for (const nested of node.subgraphs) yield* graphsOf(nested)
-}
-
 /** Values that do not change from run to run: the session computes them once, and drops the nodes that did. */
 export function constantValues(graph: Graph): Set<Value> {
   const constants = new Set<Value>()
-  for (const inner of graphsOf(graph)) for (const value of inner.initializers) if (!value.isInput) constants.add(value)
-  for (const inner of graphsOf(graph)) {
+  for (const inner of graph.walkGraphs())
+    for (const value of inner.initializers) if (!value.isInput) constants.add(value)
+  for (const inner of graph.walkGraphs()) {
     for (const node of inner.nodes) {
       if (node.subgraphs.length > 0 || isRandom(node)) continue
       if (node.outputs.some((output) => output?.isOutput)) continue

@@ -2,7 +2,7 @@ import type { Graph, Model, Node, Value } from '../../graph/index.ts'
 import { byteLength } from '../../graph/index.ts'
 import { type FusionContext, inferredContext } from '../context.ts'
 import { kernelsOf } from '../kernels/kernels.ts'
-import { constantValues, graphsOf } from './constant-values.ts'
+import { constantValues } from './constant-values.ts'
 import { hasKernelWhenCaptured, whyNoKernel } from './kernel-of-node.ts'
 import { changesLayout, isTypeOnly, isView, readsOnCpu, writesOnCpu } from './memory-types.ts'
 import { asOptimised } from './session-optimiser.ts'
@@ -56,7 +56,7 @@ export function placement(original: Model, version?: string): Placement {
   const captured = { cpu: 0, copies: 0 }
   const added: NodeOnCpu[] = []
   const constants = constantValues(model.graph)
-  for (const graph of graphsOf(model.graph)) {
+  for (const graph of model.graph.walkGraphs()) {
     const nodes = placedNodes(graph, constants)
     const reasons = partition(nodes, context)
     for (const node of nodes) {
@@ -108,7 +108,7 @@ export function dispatches(original: Model, version?: string): number {
   const context = inferredContext(model, { kernels: kernelsOf(version).table })
   const constants = constantValues(model.graph)
   let count = 0
-  for (const graph of graphsOf(model.graph)) {
+  for (const graph of model.graph.walkGraphs()) {
     const nodes = placedNodes(graph, constants)
     const onCpu = partition(nodes, context)
     count += nodes.filter((node) => !onCpu.has(node) && isDispatched(node)).length

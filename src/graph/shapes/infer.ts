@@ -207,14 +207,9 @@ export class Shapes implements Surroundings {
 function usesAny(node: Node, values: ReadonlyMap<Value, unknown>): boolean {
   if (node.inputs.some((input) => input !== undefined && values.has(input))) return true
   return node.subgraphs.some(
-    (graph) =>
-      graph.outputs.some((output) => values.has(output)) || some(graph.nodes, (inner) => usesAny(inner, values)),
+    ({ nodes, outputs }) =>
+      outputs.some((output) => values.has(output)) || [...nodes].some((inner) => usesAny(inner, values)),
   )
-}
-
-function some<T>(items: Iterable<T>, holds: (item: T) => boolean): boolean {
-  for (const item of items) if (holds(item)) return true
-  return false
 }
 
 /** What an operator says, completed by the element type which the model declares. */

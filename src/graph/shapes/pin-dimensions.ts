@@ -1,5 +1,4 @@
 import { clone } from '../clone.ts'
-import type { Graph } from '../graph.ts'
 import type { Model } from '../model.ts'
 import type { Dimension, TensorType, Value } from '../value.ts'
 import { checkDimensions } from './dimensions.ts'
@@ -21,14 +20,10 @@ export function pinDimensions(model: Model, dimensions: Readonly<Record<string, 
     const type = pinnedType(value, shapes, pins)
     if (type !== undefined) value.type = type
   }
-  const visit = (graph: Graph): void => {
+  for (const graph of copy.graph.walkGraphs()) {
     for (const input of graph.inputs) retype(input)
-    for (const node of graph.nodes) {
-      for (const output of node.outputs) if (output !== undefined) retype(output)
-      for (const nested of node.subgraphs) visit(nested)
-    }
+    for (const node of graph.nodes) for (const output of node.outputs) if (output !== undefined) retype(output)
   }
-  visit(copy.graph)
   return copy
 }
 
