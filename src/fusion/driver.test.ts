@@ -197,6 +197,52 @@ describe('a rewrite that changes what a value is', () => {
   })
 })
 
+it('what comes behind a user of the value that it is to replace is not put in its place', () => {
+  const model = buildModel((g) => {
+    const x = g.input('x', 'float32', [2])
+    g.output('early', g.op('Neg', [g.op('A', [x])]))
+    g.output('late', g.op('B', [x]))
+  })
+  const tooLate = defineFusion({
+    name: 'too-late',
+    roots: ['B'],
+    rewrite(root, g) {
+      const [first] = root.graph.nodes
+      const value = g.op('C', root.inputs)
+      return (
+        first && [
+          { from: first.output, to: value },
+          { from: root.output, to: g.op('Neg', [value]) },
+        ]
+      )
+    },
+  })
+  const { steps, nearMisses } = run(model, [tooLate])
+  expect(steps).toEqual([])
+  expect(nearMisses.map(({ reason }) => reason)).toEqual([
+    expect.stringMatching(/^wrong rewrite: ".*" comes behind Neg/),
+  ])
+  expect(operators(model)).toEqual(['A', 'Neg', 'B'])
+  lint(model.graph)
+})
+
+it('an error inside a fusion is told with its name and the node', () => {
+  const failing = defineFusion({
+    name: 'failing',
+    roots: ['A'],
+    rewrite: () => {
+      throw new RangeError('Invalid array length')
+    },
+  })
+  expect(() => run(chain(['A']), [failing])).toThrow(
+    expect.objectContaining({
+      code: 'failed',
+      fusion: 'failing',
+      message: expect.stringMatching(/failing failed on .*: Invalid array length\. .*skip/),
+    }),
+  )
+})
+
 describe('near misses', () => {
   const random = new Random(2)
   const conv = (g: GraphBuilder) => g.op('Conv', [g.input('x', 'float32', [1, 2, 3, 3]), random.tensor([2, 2, 1, 1])])

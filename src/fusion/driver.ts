@@ -1,4 +1,4 @@
-import { canReplace, type Graph, lint, type Model, type Node, type Value } from '../graph/index.ts'
+import { canReplace, type Graph, lint, type Model, ModelError, type Node, type Value } from '../graph/index.ts'
 import type { Dim, FusionContext } from './context.ts'
 import type { Fusion, Rewrite } from './define-fusion.ts'
 import { FusionError } from './errors.ts'
@@ -127,9 +127,9 @@ class Worklist {
 }
 
 function attempt(fusion: Fusion, node: Node, context: FusionContext, worklist: Worklist): Refusal | 'done' | undefined {
-  const rewrite = fusion.attempt(node, context)
+  const rewrite = attempted(fusion, node, context)
   if (rewrite === undefined || rewrite instanceof Refusal) return rewrite
-  const reason = whyNotApplicable(rewrite, context)
+  const reason = whyNotApplicable(rewrite, node, context)
   if (reason !== undefined) {
     // Nothing around it changed, so nothing is looked at again.
     for (const added of [...rewrite.added].reverse()) added.graph.eraseNode(added)
@@ -140,10 +140,26 @@ function attempt(fusion: Fusion, node: Node, context: FusionContext, worklist: W
   return 'done'
 }
 
+/** An attribute or a size that no runtime takes may be more than a fusion is made for: the error says which one to leave out. */
+function attempted(fusion: Fusion, node: Node, context: FusionContext): Rewrite | Refusal | undefined {
+  try {
+    return fusion.attempt(node, context)
+  } catch (cause) {
+    if (cause instanceof FusionError || cause instanceof ModelError) throw cause
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw new FusionError(
+      'failed',
+      fusion.name,
+      `${fusion.name} failed on ${node}: ${message.replace(/\.?$/, '.')} If the model runs without being fused, leave it out with skip: ['${fusion.name}'].`,
+      { cause },
+    )
+  }
+}
+
 /** A graph's outputs hold on to their names, and what replaces a value has its type and shape: else the fusion, or inference, is wrong. */
-function whyNotApplicable({ replacements }: Rewrite, context: FusionContext): string | undefined {
+function whyNotApplicable({ replacements }: Rewrite, root: Node, context: FusionContext): string | undefined {
   for (const { from, to } of replacements) {
-    const reason = whyOtherType(from, to, context) ?? canReplace(from, to)
+    const reason = whyOtherType(from, to, context) ?? canReplace(from, to) ?? whyTooLate(from, to, root)
     if (reason !== undefined) return reason
   }
   return undefined
@@ -162,6 +178,24 @@ function whyOtherType(from: Value, to: Value, context: FusionContext): string | 
   }
   if (before.length === after.length && !before.some(differs)) return undefined
   return `${wrongRewrite} "${from}" is [${before.join(', ')}], and would become [${after.join(', ')}]`
+}
+
+/** What stands for the output of another node than the root may come behind a user of it. */
+function whyTooLate(from: Value, to: Value, root: Node): string | undefined {
+  const { producer, graph } = to
+  if (producer === undefined || from.producer === root || graph !== root.graph) return undefined
+  const early = [...from.users].find((user) => {
+    const outermost = ancestorIn(graph, user)
+    return outermost !== undefined && outermost !== producer && graph.precedes(outermost, producer)
+  })
+  return early && `${wrongRewrite} "${to}" comes behind ${early}, which uses "${from}"`
+}
+
+/** The node of a graph that is a given one, or in which it is nested. */
+function ancestorIn(graph: Graph, node: Node): Node | undefined {
+  let ancestor: Node | undefined = node
+  while (ancestor !== undefined && ancestor.graph !== graph) ancestor = ancestor.graph.owner
+  return ancestor
 }
 
 function apply({ replacements, added, constants }: Rewrite, root: Node, worklist: Worklist): void {

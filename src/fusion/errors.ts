@@ -1,4 +1,10 @@
-export type FusionErrorCode = 'unknown-fusion' | 'invalid-fusion' | 'wrong-rewrite' | 'unusable-weights' | 'endless'
+export type FusionErrorCode =
+  | 'unknown-fusion'
+  | 'invalid-fusion'
+  | 'wrong-rewrite'
+  | 'unusable-weights'
+  | 'endless'
+  | 'failed'
 
 /** A fusion that was asked for and does not exist, or one that breaks the rules of this room. */
 export class FusionError extends Error {

@@ -10,7 +10,7 @@ export interface NormSpelling {
   exponent?: number
   /** How it divides by the root. */
   divide?: 'Div' | 'Reciprocal' | '1/x' | 'Pow'
-  keepdims?: 0 | 1
+  keepdims?: number
   /** Axes of the second mean, if others. */
   varianceAxes?: readonly number[]
 }

@@ -91,6 +91,12 @@ describe('fast-gelu', () => {
       },
       {},
     ],
+    [
+      'a scalar, which wasm refuses',
+      /is not known to have an axis/,
+      (g, x) => gpt2(g, g.op('ReduceMean', [x], { keepdims: 0 })),
+      {},
+    ],
     ['the ONNX standard alone', /from opset 20 on/, gpt2, { target: 'onnx' }],
     [
       'another user of a value in between',

@@ -23,10 +23,12 @@ export const fastGelu = defineFusion({
   name: 'fast-gelu',
   pattern: either(product(0.5, [sum(1, [tanh]), x]), sum(0, [product(0.5, [tanh, x]), product(0.5, [x])])),
   conditions: [numbersKeepRank(x)],
-  replace(match, graph, { target }) {
+  replace(match, graph, context) {
     const inputs = [match.value(x)]
     if (match.root.opset >= 20) return graph.op('Gelu', inputs, { approximate: 'tanh' }, { like: match.root })
-    if (target === 'onnx') return 'Gelu is in the ONNX standard from opset 20 on'
+    // wasm's kernel refuses scalars.
+    if (!context.shape(match.value(x))?.length) return `"${match.value(x)}" is not known to have an axis`
+    if (context.target === 'onnx') return 'Gelu is in the ONNX standard from opset 20 on'
     return microsoft(graph, match.root, 'FastGelu', inputs).output
   },
 })

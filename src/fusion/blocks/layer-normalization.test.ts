@@ -143,6 +143,12 @@ describe('layer-normalization', () => {
       (g, x) => spellStandardised(g, g.op('Flatten', [x], { axis: 0 }), { axes: [0], keepdims: 0 }),
       {},
     ],
+    [
+      'axes that are kept by no number but 1',
+      /does not keep/,
+      (g, x) => spellStandardised(g, g.op('Flatten', [x], { axis: 0 }), { axes: [0], keepdims: 2 }),
+      {},
+    ],
     ['an ε of 0', /its ε is .*, not above 0/, (g, x) => spellStandardised(g, x, { epsilon: 0 }), {}],
     [
       'a negative ε',

@@ -12,7 +12,7 @@ export function meanAxes(mean: Node, context: FusionContext): readonly number[] 
   const rank = x && context.shape(x)?.length
   if (rank === undefined) return `the rank of "${x}" is not known`
   if (mean.op === 'GlobalAveragePool') return Array.from({ length: rank - 2 }, (_, index) => index + 2)
-  if (mean.int('keepdims', 1) === 0) return `${mean} does not keep the axes it reduces`
+  if (mean.int('keepdims', 1) !== 1) return `${mean} does not keep the axes it reduces`
   const axes = operand?.constant ? Array.from(operand.constant.toNumbers()) : (mean.ints('axes') ?? [])
   if (axes.length === 0 && mean.int('noop_with_empty_axes', 0) !== 0) return `${mean} reduces nothing`
   const all = Array.from({ length: rank }, (_, axis) => axis)

@@ -30,7 +30,7 @@ export const packedAttention = defineFusion({
     if (context.shape(x)?.length !== 3) return 'what it projects has another rank than 3'
     const other = [...root.attributes.values()].find((attribute) => !isShared(attribute))
     const reason =
-      whyNotThirds(parts, context) ??
+      whyNotThirds(parts, weight.constant, context) ??
       whyShared(packed) ??
       whyOtherUsers(parts, root) ??
       whyNoFloatKernel(x, context) ??
@@ -53,10 +53,12 @@ function noBias({ elementType, dims: [, columns = 0] }: Tensor): Tensor {
 
 const isShared = ({ name }: Attribute): boolean => shared.has(name) || name === 'mask_filter_value'
 
-function whyNotThirds(parts: readonly (Value | undefined)[], context: FusionContext): string | undefined {
-  const shapes = parts.map((part) => part && context.shape(part))
-  const [width] = shapes.map((shape) => shape?.[2])
-  const areThirds = typeof width === 'number' && shapes.every((shape) => shape?.[2] === width)
+function whyNotThirds(
+  parts: readonly (Value | undefined)[],
+  { dims: [, columns = 0] }: Tensor,
+  context: FusionContext,
+): string | undefined {
+  const areThirds = parts.every((part) => part && context.shape(part)?.[2] === columns / 3)
   return areThirds ? undefined : 'queries, keys and values are not of one known width'
 }
 

@@ -170,6 +170,13 @@ describe('skip-normalization', () => {
       },
       {},
     ],
+    [
+      'an ε below 0, with which the runtime has no residual',
+      /its ε is -0.001/,
+      (g, x) =>
+        g.op('LayerNormalization', [add(g, x, branch(g, x)), random.tensor([6])], { epsilon: -0.0010000000474974513 }),
+      {},
+    ],
     ['the ONNX standard', /not in the ONNX standard/, (g, x) => layer(g, add(g, x, branch(g, x))), { target: 'onnx' }],
     [
       'statistics as outputs',
@@ -222,6 +229,15 @@ describe('skip-normalization-bias', () => {
       const { ops } = await withBias(formula, { ...options, ...variant })
       expect(ops).toEqual(['Tanh', expect.stringMatching(/^Skip/)])
     }
+  })
+
+  it.each(['SkipLayerNormalization', 'SkipSimplifiedLayerNormalization'])('leaves %s its default ε', async (op) => {
+    const { model } = await withBias(
+      (g, x) => g.op(op, [biased(g, x), x, random.tensor([6])], {}, { domain: 'com.microsoft' }),
+      options,
+    )
+    const [, node] = model.graph.nodes
+    expect([node?.op, [...(node?.attributes.keys() ?? [])]]).toEqual([op, []])
   })
 
   const size = fc.integer({ min: 1, max: 5 })

@@ -55,8 +55,7 @@ export const skipNormalizationBias = defineFusion({
     const inputs = [...root.inputs]
     while (inputs.length < place) inputs.push(undefined)
     const names = root.outputs.map((output) => output && graph.graph.model.freshName(output.name))
-    const attributes = { epsilon: root.float('epsilon', 1e-5) }
-    return microsoft(graph, root, root.op, [a, b, ...inputs.slice(2), bias], attributes, names).outputs
+    return microsoft(graph, root, root.op, [a, b, ...inputs.slice(2), bias], root.attributes.values(), names).outputs
   },
 })
 
@@ -65,6 +64,8 @@ function whyNotSkip(root: Node, sum: Value, left: Value, right: Value, context: 
   const noKernel = whyNoFloatKernel(sum, context)
   if (noKernel !== undefined) return noKernel
   if (root.outputs.slice(1).some((output) => output !== undefined)) return `${root} has further outputs`
+  const epsilon = root.float('epsilon', 1e-5)
+  if (!(epsilon >= 0)) return `its ε is ${epsilon}, below 0`
   const parameters = root.inputs.slice(1)
   if (parameters.some((value) => value !== undefined && value.constant === undefined))
     return 'its scale or bias is computed'

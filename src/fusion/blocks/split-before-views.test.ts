@@ -32,6 +32,18 @@ describe('gathers-to-split', () => {
     }
   })
 
+  it('splits before the first slice, which may have users before the last is taken', async () => {
+    const { ops } = await fused((g, x) => {
+      const data = packed(g, x)
+      const slice = (index: number): Value => g.op('Gather', [data, int64(index)], { axis: 0 })
+      const first = g.op('Neg', [slice(2)])
+      const second = g.op('Add', [first, slice(0)])
+      return g.op('Add', [second, slice(1)])
+    })
+    expect(ops).toContain('Split')
+    expect(ops).not.toContain('Gather')
+  })
+
   it('computes the same for every size and axis', async () => {
     const size = fc.integer({ min: 2, max: 4 })
     await fc.assert(

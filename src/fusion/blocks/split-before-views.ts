@@ -26,10 +26,13 @@ export const gathersToSplit = defineFusion({
     const all = indices.length === size && new Set(indices).size === size && !indices.includes(undefined)
     if (!all) return undefined
     const through = gathers.every(({ output }) => goesToAttention(output))
-    const views = through ? splitBeforeViews(graph, data, axis, false, context) : undefined
+    // A slice may have users before the last one is taken.
+    const first = gathers.reduce((earliest, gather) => (root.graph.precedes(gather, earliest) ? gather : earliest))
+    const place = graph.before(first)
+    const views = through ? splitBeforeViews(place, data, axis, false, context) : undefined
     const pieces =
       typeof views !== 'object'
-        ? splitInto(graph, data, axis, size, 1).map((piece) => squeezed(graph, piece, axis))
+        ? splitInto(place, data, axis, size, 1).map((piece) => squeezed(place, piece, axis))
         : views
     return gathers.flatMap((gather, position): Replacement[] => {
       const piece = pieces[indices[position] ?? 0]

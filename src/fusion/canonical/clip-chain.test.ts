@@ -65,6 +65,20 @@ describe('clip-chain merges', () => {
     expect(ops).toEqual(['Clip'])
   })
 
+  it('Max and Min of opset 10 stay two, as which a Clip is lowered there', async () => {
+    const lowered = await fuseGraph(
+      (g) => {
+        const x = g.input('x', 'float32', [1, 3, 2, 2])
+        // Keeps the model from a newer opset.
+        g.output('y', g.op('Softmax', [g.op('Clip', [x], { min: -1, max: 6 })], { axis: 1 }))
+      },
+      { opset: 10 },
+    )
+    expect(lowered.ops).toEqual(['Max', 'Min', 'Softmax'])
+    const joined = await fused((g, x) => g.op('Min', [g.op('Clip', [x], { min: -1, max: 6 }), 4]), { opset: 10 })
+    expect(joined.ops).toEqual(['Clip'])
+  })
+
   it('float16, and whole numbers since opset 12', async () => {
     const half = await fused(
       (g, x) => g.op('Relu', [g.op('Clip', [x, undefined, Tensor.fromNumbers('float16', [], [6])])]),

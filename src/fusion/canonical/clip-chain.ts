@@ -45,12 +45,17 @@ export const clipChain = defineFusion({
       const outerLow = Math.min(outer.low, outer.high)
       const through = (number: number): number => Math.min(Math.max(number, outerLow), outer.high)
       const merged = { data: inner.data, low: through(innerLow), high: through(inner.high) }
-      return emit(merged, type, root, graph) ?? 'no operator of this opset has the bounds of both'
+      // What had to be taken apart, since WebGPU has no Clip of these opsets.
+      const isLowered = root.opset < 11 && !root.is('Clip') && !first.is('Clip') && isBounded(merged)
+      const result = isLowered ? undefined : emit(merged, type, root, graph)
+      return result ?? 'no operator of this opset has the bounds of both'
     }
     const isRelu = outer.low === 0 && outer.high === Number.POSITIVE_INFINITY && isFloat(type)
     return isRelu && !root.is('Relu') ? emit(outer, type, root, graph) : undefined
   },
 })
+
+const isBounded = ({ low, high }: Clamp): boolean => Number.isFinite(low) && Number.isFinite(high)
 
 /** A node as a clamp of its data; the reason when a bound is computed, undefined for other operators. */
 function clamp(node: Node, context: FusionContext): Clamp | string | undefined {

@@ -113,6 +113,15 @@ describe('common-subexpression keeps apart', () => {
     expect(count(ops, 'Clip')).toBe(2)
   })
 
+  it('attributes that are infinite, and no numbers', () => {
+    const model = buildModel((g) => {
+      const x = g.input('x', 'float32', [2, 2])
+      for (const alpha of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN])
+        g.output(`leaky${alpha}`, g.op('Neg', [g.op('LeakyRelu', [x], { alpha })]))
+    })
+    expect(count(operators(fuse(model, { only }).model), 'LeakyRelu')).toBe(3)
+  })
+
   it('tensors in attributes, and whole numbers past 2⁵³, by their contents', () => {
     const model = buildModel((g) => {
       const x = g.input('x', 'float32', [2, 2])

@@ -4,7 +4,9 @@ import { isRandom } from './random-operators.ts'
 import { TensorIdentities } from './tensor-identities.ts'
 
 /** AttributeProto.AttributeType */
+const FLOAT = 1
 const INT = 2
+const FLOATS = 6
 const INTS = 7
 
 /** Operator sets that are known here; of com.microsoft's, some draw random numbers. */
@@ -110,6 +112,8 @@ class Expressions {
     // 64-bit integers keep all their digits.
     if (type === INT) return Number.isSafeInteger(attribute.int) ? `${attribute.int}` : String(proto.i)
     if (type === INTS) return attribute.ints.every(Number.isSafeInteger) ? `${attribute.ints}` : String(proto.ints)
+    // JSON knows no infinities.
+    if (type === FLOAT || type === FLOATS) return String([attribute.proto.f, ...attribute.floats])
     const { value } = attribute
     return value === undefined ? undefined : JSON.stringify(value)
   }

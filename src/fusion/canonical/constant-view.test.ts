@@ -101,6 +101,14 @@ describe('constant-view leaves alone', () => {
     })
     expect(fuse(model, { only }).model).toBe(model)
   })
+
+  it('a Squeeze of axes that are not 1, which no runtime takes', () => {
+    const model = buildModel((g) => {
+      const view = g.op('Squeeze', [g.constant(random.tensor([2, 6])), int64([0, 0])])
+      g.output('y', g.op('Add', [view, g.input('x', 'float32', [1])]))
+    })
+    expect(fuse(model, { only }).model).toBe(model)
+  })
 })
 
 testDrawn(

@@ -1,4 +1,4 @@
-import type { Node, Tensor } from '../../graph/index.ts'
+import { elementCount, type Node, type Tensor } from '../../graph/index.ts'
 import { defineFusion } from '../define-fusion.ts'
 
 /** Bytes up to which a constant may stand in the file twice. */
@@ -25,7 +25,8 @@ export const constantView = defineFusion({
       return transposed && graph.constant(transposed)
     }
     const dims = viewedDims(root, tensor)
-    return typeof dims === 'string' || dims === undefined ? dims : graph.constant(tensor.reshape(dims))
+    if (typeof dims === 'string' || dims === undefined) return dims
+    return elementCount(dims) === tensor.size ? graph.constant(tensor.reshape(dims)) : undefined
   },
 })
 

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompareOptions, type Fused, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { Random } from '../../../test/support/run-model.ts'
-import { type BuildOptions, type GraphBuilder, int64, tensorType, type Value } from '../../graph/index.ts'
+import { type BuildOptions, buildModel, type GraphBuilder, int64, tensorType, type Value } from '../../graph/index.ts'
+import { fuse } from '../fuse.ts'
 
 const only = ['constant-view', 'affine-before-linear']
 const random = new Random(12)
@@ -61,6 +62,14 @@ describe('affine-before-linear absorbs', () => {
       )
       expect(ops).toEqual(['Conv'])
     }
+  })
+
+  it('nothing into a convolution of no groups, which no runtime runs', () => {
+    const model = buildModel((g) => {
+      const scaled = g.op('Mul', [g.input('x', 'float32', [1, 4, 5, 5]), 2])
+      g.output('y', g.op('Conv', [scaled, random.tensor([4, 2, 1, 1])], { group: -2 }))
+    })
+    expect(fuse(model, { only }).model).toBe(model)
   })
 
   it('a scale where there is padding, and before a grouped ConvTranspose', async () => {

@@ -43,6 +43,8 @@ describe('global-average-pool', () => {
       { axes: [2] },
       { axes: [1, 2, 3] },
       { axes: [2, 3], keepdims: 0 },
+      // Only 1 keeps them.
+      { axes: [2, 3], keepdims: 2 },
       {},
     ]) {
       const { ops } = await fused([2, 3, 4, 5], (g, x) => g.op('ReduceMean', [x], attributes))

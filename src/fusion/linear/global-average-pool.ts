@@ -14,7 +14,7 @@ export const globalAveragePool = defineFusion({
     const [x, axesInput] = root.inputs
     const given = axesInput?.constant
     const axes = given === undefined ? root.ints('axes') : Array.from(given.toNumbers())
-    if (x === undefined || axes === undefined || axes.length === 0 || root.int('keepdims', 1) === 0) return undefined
+    if (x === undefined || axes === undefined || axes.length === 0 || root.int('keepdims', 1) !== 1) return undefined
     const rank = context.shape(x)?.length
     if (rank === undefined) return `the rank of "${x}" is unknown`
     const reduced = new Set(axes.map((axis) => (axis < 0 ? axis + rank : axis)))

@@ -88,6 +88,7 @@ export function asLinearOperator(node: Node, context: FusionContext): LinearOper
   if (node.op === 'Gemm' && node.opset < 7) return 'Gemm before opset 7 broadcasts C in its own way'
   if (node.op === 'MatMul' && weight.dims.length !== 2) return `"${weightValue}" is not a matrix`
   if (weight.dims.length < (node.op.startsWith('Conv') ? 3 : 2)) return `"${weightValue}" has dims [${weight.dims}]`
+  if (node.int('group', 1) < 1) return undefined
   const rank = layout.rank(node, weight, context)
   return {
     node,

@@ -58,8 +58,12 @@ function isNonNegative(node: Node): boolean {
   if (node.domain !== '') return false
   if (nonNegativeOperators.has(node.op)) return true
   if (node.op !== 'Clip') return false
-  const least = node.opset < 11 ? node.attributes.get('min')?.float : node.inputs[1]?.constant?.scalar
-  return least !== undefined && least >= 0
+  const bound = (index: number, name: string): number | undefined =>
+    node.opset < 11 ? node.attributes.get(name)?.float : node.inputs[index]?.constant?.scalar
+  const [least, most] = [bound(1, 'min'), bound(2, 'max')]
+  // Where the bounds cross, the upper one is what is left.
+  const isAbove = most === undefined ? node.inputs[2] === undefined : most >= 0
+  return least !== undefined && least >= 0 && isAbove
 }
 
 function whyNotCounted(

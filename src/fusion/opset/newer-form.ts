@@ -21,7 +21,7 @@ export interface Change {
 export const changes: Readonly<Record<string, readonly Change[]>> = {
   BatchNormalization: [{ opset: 14, convert: inferenceBatchNorm }],
   Clip: [{ opset: 11, convert: clipBounds }],
-  Dropout: [{ opset: 12, convert: (node) => ({ inputs: node.inputs, attributes: without(node, 'ratio') }) }],
+  Dropout: [{ opset: 12, convert: inactiveDropout }],
   Hardmax: [{ opset: 13, convert: lastAxis }],
   LogSoftmax: [{ opset: 13, convert: lastAxis }],
   Pad: [{ opset: 11, convert: padOperands }],
@@ -63,6 +63,12 @@ function inferenceBatchNorm(node: Node): NewerForm | string {
     return 'it is in training mode (it outputs statistics)'
   if (node.int('spatial', 1) === 0) return 'it has statistics for every pixel (spatial = 0)'
   return { inputs: node.inputs, attributes: without(node, 'spatial') }
+}
+
+/** Its mask had the data's type until opset 10, and outside training no values that anything says. */
+function inactiveDropout(node: Node): NewerForm | string {
+  if (node.outputs[1]?.isUsed) return `its mask "${node.outputs[1]}" is used`
+  return { inputs: node.inputs, attributes: without(node, 'ratio') }
 }
 
 const largestFloat32 = 3.4028234663852886e38

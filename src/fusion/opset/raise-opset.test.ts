@@ -118,6 +118,12 @@ describe('raise-opset leaves a model', () => {
     )
   })
 
+  it('which uses the mask of a Dropout: it had another type or no values', () => {
+    const mask = (g: GraphBuilder, x: Value) => g.node('Dropout', [x], { ratio: 0.3 }, { outputs: 2 }).outputs[1]
+    for (const opset of [7, 10])
+      expect(reason(opset, (g, x) => g.op('Cast', [mask(g, x)], { to: 1 }))).toMatch(/its mask .* is used/)
+  })
+
   it('which resizes in a way that is gone', () => {
     expect(
       reason(11, (g, x) =>

@@ -152,7 +152,8 @@ export class Shapes implements Surroundings {
     try {
       return operator(call)
     } catch (error) {
-      if (!(error instanceof ShapeMismatch)) throw error
+      // A RangeError comes of an attribute that makes no sense, such as a block of size 0.
+      if (!(error instanceof ShapeMismatch || error instanceof RangeError)) throw error
       const optional = this.#optional.at(-1)
       if (optional === undefined) this.conflicts.set(node, error.message)
       else optional.canRun = false

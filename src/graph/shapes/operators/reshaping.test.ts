@@ -139,6 +139,15 @@ describe('blocks', () => {
     const shapes = await expectShapes(model, { n: 2, h: 5 })
     expect(model.graph.outputs.map((output) => `${shapes.shapeOf(output)}`)).toEqual(['n,2,2*h,12', 'n,8,h,6'])
   })
+
+  it('of size 0 have no shape', () => {
+    const model = buildModel((g) => {
+      const x = g.input('x', 'float32', ['n', 8, 4, 6])
+      g.output('space', g.op('DepthToSpace', [x], { blocksize: 0 }))
+    })
+    const shapes = inferShapes(model)
+    expect(model.graph.outputs.map((output) => shapes.shapeOf(output))).toEqual([undefined])
+  })
 })
 
 describe('Pad', () => {
