@@ -38,4 +38,4 @@ export {
 export { dispatches, type NodeOnCpu, type Placement, placement } from './placement/index.ts'
 export { type Qdq, qdqModes } from './qdq.ts'
 export { type Target, targets } from './target.ts'
-export { type WeightOnly, weightOnlyQuantization } from './weight-only.ts'
+export { type WeightOnly, weightOnlyQuantization } from './weight-only/index.ts'

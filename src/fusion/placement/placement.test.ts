@@ -149,12 +149,22 @@ describe('placement', () => {
   })
 
   it('names the option that keeps activations from being quantised', () => {
+    const zero = Tensor.fromNumbers('uint8', [], [128])
     const { suggestions } = place((g) => {
-      const zero = Tensor.fromNumbers('uint8', [], [128])
       const quantised = g.op('QuantizeLinear', [g.input('x', 'float32', [4]), 0.1, zero])
       g.output('y', g.op('Neg', [g.op('DequantizeLinear', [quantised, 0.1, zero])]))
     })
-    expect(suggestions).toEqual([expect.stringMatching(/^let the activation .* with the option "qdq"/)])
+    expect(suggestions).toEqual([
+      expect.stringMatching(/^let activations be floats, with the option "qdq": 1 node on the CPU works on quantised/),
+    ])
+    const others = place((g) => {
+      const { outputs } = g.node('DynamicQuantizeLinear', [g.input('x', 'float32', [4, 4])], {}, { outputs: 3 })
+      const weight = Tensor.fromNumbers('int8', [4, 1], [1, 2, 3, 4])
+      g.output('y', g.op('MatMulInteger', [outputs[0], weight, outputs[2]]))
+      const sum = [g.input('q', 'uint8', [4]), 0.1, zero, g.input('r', 'uint8', [4]), 0.1, zero, 0.1, zero]
+      g.output('z', g.op('QLinearAdd', sum, {}, { domain: 'com.microsoft' }))
+    })
+    expect(others.suggestions).toEqual([expect.stringContaining('3 nodes on the CPU work on quantised ones')])
   })
 
   it('says whether a session can capture the graph: it works on int64 then, but not on attention of odd heads', () => {

@@ -2,6 +2,7 @@ import type { Graph, Model, Node, Value } from '../../graph/index.ts'
 import { byteLength } from '../../graph/index.ts'
 import { type FusionContext, inferredContext } from '../context.ts'
 import { kernelsOf } from '../kernels/kernels.ts'
+import { quantizedOperators } from '../weight-only/index.ts'
 import { constantValues } from './constant-values.ts'
 import { hasKernelWhenCaptured, whyNoKernel } from './kernel-of-node.ts'
 import { changesLayout, isTypeOnly, isView, readsOnCpu, writesOnCpu } from './memory-types.ts'
@@ -294,10 +295,12 @@ function suggestions(
   if (int64Inputs.length > 0) {
     list.push(`take int32 for ${int64Inputs.join(', ')}, with the option "int64Inputs": the GPU does not work on int64`)
   }
-  const quantisers = cpu.filter(({ op }) => op === 'QuantizeLinear').length
-  if (quantisers > 0) {
-    const what = quantisers === 1 ? 'the activation' : `the ${quantisers} activations`
-    list.push(`let ${what} that QuantizeLinear quantises be floats, with the option "qdq": the outputs change a little`)
+  const quantised = cpu.filter(({ op }) => quantizedOperators.has(op)).length
+  if (quantised > 0) {
+    const work = quantised === 1 ? '1 node on the CPU works' : `${quantised} nodes on the CPU work`
+    list.push(
+      `let activations be floats, with the option "qdq": ${work} on quantised ones; the outputs change a little`,
+    )
   }
   if (largest !== undefined && largest.bytes > bindingLimit) {
     list.push(`"${largest.value}" is larger than what WebGPU binds by default: split it, or use a smaller element type`)

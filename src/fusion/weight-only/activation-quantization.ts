@@ -1,8 +1,6 @@
-import { clone, type GraphBuilder, type Model, type Node, type Tensor, type Value } from '../graph/index.ts'
-import { inferredContext } from './context.ts'
-import { defineFusion } from './define-fusion.ts'
-import { type NearMiss, removeUnusedInitializers, runFusions } from './driver.ts'
-import { any, constant, type Match, node, optional } from './pattern.ts'
+import type { GraphBuilder, Node, Tensor, Value } from '../../graph/index.ts'
+import { defineFusion } from '../define-fusion.ts'
+import { any, constant, type Match, node, optional } from '../pattern.ts'
 
 const [x, scale, zero, otherScale, otherZero] = [any(), constant(), constant(), constant(), constant()]
 // What quantises an activation may have other users: each is a pair of its own.
@@ -12,7 +10,7 @@ const quantize = node('QuantizeLinear', [x, scale, optional(zero)], { shared: tr
  * Dequantize(Quantize(x)) → x, or Clip(x) where the lowest quantised number stands for 0: quantisers leave Relu out there, since cutting off below 0 does
  * the same. Not a fusion like the others: without the rounding the numbers are others.
  */
-const activationQuantization = defineFusion({
+export const activationQuantization = defineFusion({
   name: 'activation-quantization',
   pattern: node('DequantizeLinear', [quantize, otherScale, optional(otherZero)]),
   conditions: [
@@ -38,6 +36,7 @@ const activationQuantization = defineFusion({
     if (steps === undefined || isNotNegative(input)) return input
     const s = match.tensor(scale)
     const largest = Number(s.scalar) * steps
+    if (match.root.opset < 11) return graph.op('Clip', [input], { min: 0, max: largest }, { like: match.root })
     return graph.op('Clip', [input, clipBound(graph, s, 0), clipBound(graph, s, largest)], {}, { like: match.root })
   },
 })
@@ -47,7 +46,7 @@ const clipBound = (graph: GraphBuilder, { elementType }: Tensor, number: number)
 
 /** How many quantised numbers are above the one for 0, where none is below it; undefined elsewhere, and where there is more than one scale. */
 function stepsAboveZero(match: Match): number | undefined {
-  if (match.root.opset < 13 || match.tensor(scale).scalar === undefined) return undefined
+  if (match.tensor(scale).scalar === undefined) return undefined
   const z = match.has(zero) ? match.tensor(zero) : undefined
   const type = z?.elementType ?? 'uint8'
   const bits = /^u?int(8|16)$/.exec(type)?.[1]
@@ -63,9 +62,10 @@ function isNotNegative({ producer }: Value): boolean {
   return producer?.domain === '' && notNegative.has(producer.op)
 }
 
+/** One number is the same for a tensor of rank 0 and of rank 1. */
 const equal = (a: Tensor, b: Tensor): boolean =>
   a.elementType === b.elementType &&
-  String(a.dims) === String(b.dims) &&
+  (String(a.dims) === String(b.dims) || (a.size === 1 && b.size === 1)) &&
   a.bytes.every((byte, index) => byte === b.bytes[index])
 
 /** Left out, a zero point is 0 of uint8. */
@@ -78,30 +78,3 @@ function sameZeros([a, b]: readonly (Tensor | undefined)[]): boolean {
 /** Where a scale is for everything, the axis means nothing. */
 const settingsOf = (one: Node, { size }: Tensor): string =>
   size === 1 ? '' : `${one.int('axis', 1)} ${one.int('block_size', 0)}`
-
-export interface WeightOnly {
-  /** The argument itself where there was nothing to take out. */
-  readonly model: Model
-  /** How many pairs were taken out. */
-  readonly pairs: number
-  /** Nodes that went with them. */
-  readonly removed: number
-  /** Pairs that were left, and why. */
-  readonly nearMisses: readonly NearMiss[]
-}
-
-/**
- * The model without the quantisation of its activations: QuantizeLinear has no WebGPU kernel, so that each pair costs two copies between GPU and CPU. Weights
- * keep theirs. The result is another function, nearer to the model before it was quantised: its outputs differ by what rounding did.
- * Never changes its argument.
- */
-export function weightOnlyQuantization(model: Model): WeightOnly {
-  const copy = clone(model)
-  const before = count(copy)
-  const { steps, nearMisses } = runFusions(copy, [activationQuantization], inferredContext(copy))
-  if (steps.length === 0) return { model, pairs: 0, removed: 0, nearMisses }
-  removeUnusedInitializers(copy)
-  return { model: copy, pairs: steps.length, removed: before - count(copy), nearMisses }
-}
-
-const count = (model: Model): number => [...model.graph.walk()].filter((one) => !one.is('Constant')).length

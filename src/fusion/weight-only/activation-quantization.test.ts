@@ -1,9 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { randomFeeds } from '../../test/support/fuse-and-compare.ts'
-import { Random, relativeDifference, runModel } from '../../test/support/run-model.ts'
-import { buildModel, concatenate, encode, type GraphBuilder, type Model, Tensor, type Value } from '../graph/index.ts'
-import { weightOnlyQuantization } from './weight-only.ts'
+import { randomFeeds } from '../../../test/support/fuse-and-compare.ts'
+import { Random, relativeDifference, runModel } from '../../../test/support/run-model.ts'
+import {
+  buildModel,
+  concatenate,
+  encode,
+  type GraphBuilder,
+  type Model,
+  Tensor,
+  type Value,
+} from '../../graph/index.ts'
+import { weightOnlyQuantization } from './index.ts'
 
 const random = new Random(3)
 const bytesOf = (model: Model): Uint8Array => concatenate(encode(model).chunks)
@@ -37,7 +45,7 @@ const around = (options: Pair = {}, opset = 17): Model =>
   )
 const middle: Pair = { zero: integer('uint8', 128) }
 
-describe('weightOnlyQuantization', () => {
+describe('activation-quantization', () => {
   it.each<[string, Pair]>([
     ['uint8', middle],
     ['int8', { zero: integer('int8', 3) }],
@@ -61,11 +69,15 @@ describe('weightOnlyQuantization', () => {
   })
 
   it('keeps what is cut off below 0 in the place of Relu, and above', async () => {
-    for (const zero of [integer('uint8', 0), integer('int8', -128), undefined]) {
-      const model = buildModel((g) => {
-        const x = g.input('x', 'float32', [2, 50])
-        g.output('y', g.op('Neg', [pair(g, x, { scale: 0.002, ...(zero && { zero }) })]))
-      })
+    const zeros = [integer('uint8', 0), integer('int8', -128), undefined]
+    for (const [zero, opset] of zeros.flatMap((one) => [10, 11, 17].map((since) => [one, since] as const))) {
+      const model = buildModel(
+        (g) => {
+          const x = g.input('x', 'float32', [2, 50])
+          g.output('y', g.op('Neg', [pair(g, x, { scale: 0.002, ...(zero && { zero }) })]))
+        },
+        { opset },
+      )
       const { model: floats } = weightOnlyQuantization(model)
       expect(ops(floats)).toEqual(['Clip', 'Neg'])
       const feeds = randomFeeds(model, new Random(1), {})
@@ -73,6 +85,28 @@ describe('weightOnlyQuantization', () => {
       if (before.y && after.y) expect(relativeDifference(before.y, after.y)).toBeLessThan(0.0011)
       else expect.unreachable()
     }
+  })
+
+  it('keeps it in opset 10 as well, where the model cannot be brought to a newer one', async () => {
+    const model = buildModel(
+      (g) => {
+        g.output(
+          'y',
+          g.op('Neg', [pair(g, g.input('x', 'float32', [50]), { scale: 0.002, zero: integer('uint8', 0) })]),
+        )
+        // What this means in a newer opset depends on the rank.
+        g.output('z', g.op('Softmax', [g.op('Reshape', [g.input('r', 'float32', [6]), g.input('shape', 'int64')])]))
+      },
+      { opset: 10 },
+    )
+    const { model: floats } = weightOnlyQuantization(model)
+    expect(floats.opset).toBe(10)
+    expect(ops(floats)).toEqual(['Clip', 'Neg', 'Reshape', 'Softmax'])
+    const shape = Tensor.fromNumbers('int64', [2], [2, 3])
+    const feeds = { x: random.tensor([50]), r: random.tensor([6]), shape }
+    const [before, after] = [await runModel(bytesOf(model), feeds), await runModel(bytesOf(floats), feeds)]
+    if (before.y && after.y) expect(relativeDifference(before.y, after.y)).toBeLessThan(0.0011)
+    else expect.unreachable()
   })
 
   it('needs no Clip behind what is never below 0', () => {
@@ -185,6 +219,17 @@ describe('weightOnlyQuantization', () => {
         const [x, scale] = [g.input('x', 'float32', [4]), g.input('scale', 'float32', [])]
         g.output('y', g.op('DequantizeLinear', [g.op('QuantizeLinear', [x, scale]), scale]))
       }),
+    ],
+    [
+      'what comes out as another type',
+      /it makes float32 of float16/,
+      buildModel(
+        (g) => {
+          const x = g.op('Tanh', [g.input('x', 'float16', [4])])
+          g.output('y', g.op('Neg', [pair(g, x, middle)]))
+        },
+        { opset: 23, irVersion: 11 },
+      ),
     ],
     [
       'an input that would become an output',
