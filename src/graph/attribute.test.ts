@@ -40,6 +40,13 @@ describe('a plain value', () => {
     expect(throughAFile(2n ** 62n + 1n)?.proto.i?.toString()).toBe(String(2n ** 62n + 1n))
   })
 
+  it('keeps the largest and the smallest of 64 bits, which as numbers are not exact', () => {
+    for (const end of [-(2n ** 63n), 2n ** 63n - 1n]) {
+      expect(throughAFile(Number(end))?.proto.i?.toString()).toBe(String(end))
+      expect(throughAFile([0, Number(end)])?.proto.ints?.map(String)).toEqual(['0', String(end)])
+    }
+  })
+
   it('may be a tensor, or an attribute already', () => {
     const tensor = Tensor.fromNumbers('float32', [2], [1, 2])
     expect(throughAFile(tensor)?.tensor?.toNumbers()).toEqual(Float64Array.of(1, 2))

@@ -1,6 +1,6 @@
 import Long from 'long'
 import type { Graph } from './graph.ts'
-import { int64ToNumber } from './int64.ts'
+import { type Int64, int64ToNumber, numberToInt64 } from './int64.ts'
 import type { onnx } from './proto/onnx.js'
 import { Tensor } from './tensor.ts'
 
@@ -139,7 +139,7 @@ export class Attribute {
     if (typeof value === 'bigint') return new Attribute({ name, type: INT, i: Long.fromString(String(value)) })
     if (typeof value === 'number') {
       if (floatNames.has(name) || !Number.isInteger(value)) return floatAttribute(name, value)
-      return new Attribute({ name, type: INT, i: value })
+      return new Attribute({ name, type: INT, i: int64Of(value) })
     }
     if (isList(value)) {
       if (value.length > 0 && typeof value[0] === 'string') {
@@ -147,7 +147,7 @@ export class Attribute {
       }
       const numbers = value.map(Number)
       if (floatNames.has(name) || !numbers.every(Number.isInteger)) return floatAttribute(name, numbers)
-      return new Attribute({ name, type: INTS, ints: numbers })
+      return new Attribute({ name, type: INTS, ints: numbers.map(int64Of) })
     }
     return new Attribute({ name, type: GRAPH }, undefined, [value])
   }
@@ -155,6 +155,10 @@ export class Attribute {
 
 const isList = (value: readonly number[] | readonly string[] | Graph): value is readonly number[] | readonly string[] =>
   Array.isArray(value)
+
+/** Past what a number holds exactly, with the digits written out. */
+const int64Of = (number: number): Int64 =>
+  Number.isSafeInteger(number) ? number : Long.fromString(String(numberToInt64(number)))
 
 const floatAttribute = (name: string, value: number | readonly number[]): Attribute =>
   typeof value === 'number'

@@ -1,7 +1,7 @@
 import { type ElementType, elementTypeOfCode, elementTypes, isFloat, type TypedArray } from './element-type.ts'
 import { ModelError } from './errors.ts'
 import { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from './half-float.ts'
-import { type Int64, int64ToBigInt, int64ToNumber } from './int64.ts'
+import { type Int64, int64ToBigInt, int64ToNumber, numberToInt64 } from './int64.ts'
 import { permuteAxes } from './permute-axes.ts'
 import type { onnx } from './proto/onnx.js'
 
@@ -267,7 +267,7 @@ function bytesOfNumbers(type: ElementType, numbers: ArrayLike<number>): Uint8Arr
   if (type === 'float32') return new Uint8Array(new Float32Array(numbers).buffer)
   const values = view(new ArrayBuffer((numbers.length * bits) / 8), 0, numbers.length)
   if (values instanceof BigInt64Array || values instanceof BigUint64Array) {
-    for (let i = 0; i < numbers.length; i++) values[i] = BigInt(Math.trunc(numbers[i] as number))
+    for (let i = 0; i < numbers.length; i++) values[i] = numberToInt64(numbers[i] as number, type === 'int64')
     return new Uint8Array(values.buffer)
   }
   const encode =
