@@ -97,3 +97,27 @@ it('a value that a nested graph merely outputs is captured too', () => {
   const read = decode(concatenate(encode(model).chunks))
   expect(findNode(read, 'If').subgraphs[0]?.outputs[1]).toBe(findNode(read, 'Relu').output)
 })
+
+it('the graphs of operators that are not of the ONNX standard keep the names of their inputs and outputs', () => {
+  const model = buildModel((g) => {
+    const x = g.input('x', 'float32', [2])
+    const kept = g.op('Exp', [x], {}, { outputs: ['kept'] })
+    const inside = g.op('Neg', [x], {}, { outputs: ['inside'] })
+    const body = g.subgraph((b) => {
+      const own = b.op('Relu', [b.input('x', 'float32', [2])], {}, { outputs: ['inside'] })
+      b.output('kept', b.op('Sum', [own, x, kept]))
+    })
+    g.output('y', g.op('Sum', [g.op('Search', [kept], { decoder: body }, { domain: 'custom' }), inside]))
+  })
+  const read = decode(concatenate(encode(model).chunks))
+  lint(read.graph)
+  const [body] = findNode(read, 'Search').subgraphs
+  expect([...(body?.inputs ?? []), ...(body?.outputs ?? [])].map(String)).toEqual(['x', 'kept'])
+  const [relu, exp] = [findNode(read, 'Relu'), findNode(read, 'Exp')]
+  expect(relu.inputs).toEqual(body?.inputs)
+  expect(relu.output.name).not.toBe('inside')
+  // By their own names the file could not tell what it captures from what it is given.
+  const sum = [...(body?.nodes ?? [])].find((node) => node.is('Sum'))
+  const captured = sum?.inputs.slice(1).map((value) => value?.producer?.is('Identity') && value.producer.inputs[0])
+  expect(captured).toEqual([read.graph.inputs[0], exp.output])
+})
