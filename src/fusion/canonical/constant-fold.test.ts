@@ -1,9 +1,18 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { dimsWithin, shapes, testDrawn } from '../../../test/support/drawn-models.ts'
-import { fuseGraph } from '../../../test/support/fuse-and-compare.ts'
-import { Random } from '../../../test/support/run-model.ts'
-import { buildModel, int64, tensorType } from '../../graph/index.ts'
+import { fuseAndCompare, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
+import { expectSameResults, Random, runModel } from '../../../test/support/run-model.ts'
+import {
+  buildModel,
+  concatenate,
+  encode,
+  type GraphBuilder,
+  int64,
+  type Model,
+  Tensor,
+  tensorType,
+} from '../../graph/index.ts'
 import { evaluate } from '../../plugin/evaluator.ts'
 import { fuse } from '../fuse.ts'
 
@@ -65,6 +74,39 @@ describe('constant-fold', () => {
     }, options)
     expect(ops).toEqual(['Abs', 'MatMul', 'MatMul'])
   })
+
+  it.each(['', 'com.microsoft'])(
+    'leaves dequantised weights beside dequantised data: a session would quantise plain ones anew, by one scale (%s)',
+    async (domain) => {
+      const zero = (type: 'int8', dims: number[] = []) => Tensor.fromNumbers(type, dims, new Float32Array(dims[0] ?? 1))
+      const numbers = Float32Array.from({ length: 2 * 9 }, (_, index) => ((index * 37) % 200) - 100)
+      const weights = (g: GraphBuilder) =>
+        g.op(
+          'DequantizeLinear',
+          [Tensor.fromNumbers('int8', [2, 1, 3, 3], numbers), [0.5, 0.0005], zero('int8', [2])],
+          { axis: 0 },
+          { domain },
+        )
+      const there = { opset: 17, opsets: { 'com.microsoft': 1 } }
+      const model = buildModel((g) => {
+        const data = g.op('QuantizeLinear', [g.input('x', 'float32', [1, 1, 6, 6]), 0.02, zero('int8')])
+        const x = g.op('DequantizeLinear', [data, 0.02, zero('int8')], {}, { domain })
+        const y = g.op('Relu', [g.op('Conv', [g.op('Reshape', [x, int64([1, 1, 6, 6])]), weights(g)])])
+        const quantised = g.op('QuantizeLinear', [y, 0.01, zero('int8')])
+        g.output('y', g.op('DequantizeLinear', [quantised, 0.01, zero('int8')], {}, { domain }))
+      }, there)
+      const { model: fused, ops } = await fuseAndCompare(model, { evaluate })
+      expect(ops.filter((op) => op === 'DequantizeLinear')).toHaveLength(3)
+      const feeds = { x: new Random(3).tensor([1, 1, 6, 6]) }
+      const run = (one: Model) => runModel(concatenate(encode(one).chunks), feeds, 'all')
+      expectSameResults(await run(model), await run(fused), 0)
+      const weightOnly = await fuseGraph(
+        (g) => g.output('y', g.op('Conv', [g.input('x', 'float32', [1, 1, 6, 6]), weights(g)])),
+        { ...options, ...there },
+      )
+      expect(weightOnly.ops).toEqual(['Conv'])
+    },
+  )
 
   it('never folds what is random', async () => {
     const { model } = await fuseGraph((g) => {

@@ -21,7 +21,9 @@ const mostGrowth = 16_384
  * f(c₁, c₂, …) → its value, for any part of the graph that depends on constants alone, computed by the runtime itself.
  *
  * Nodes that can be computed are remembered as they are met; a part is computed, as a whole, when the first node is met which needs its
- * result and depends on an input as well. What would make the file grow (an Expand of one number, a dequantised weight) is left alone.
+ * result and depends on an input as well. What would make the file grow (an Expand of one number, a dequantised weight) is left alone, and so is
+ * a dequantised constant beside a dequantised value: sessions have kernels for the two as they are quantised, and where they find a plain weight
+ * (WeightBiasQuantization), they quantise it anew, all channels by one scale.
  */
 export function constantFold(): Fusion {
   const computable = new WeakSet<Node>()
@@ -39,12 +41,28 @@ export function constantFold(): Fusion {
       for (const value of new Set(root.inputs)) {
         const producer = value?.producer
         if (value === undefined || producer === undefined || !computable.has(producer)) continue
+        if (takesQuantised(root, computable) && partOf(producer).some(isDequantise)) continue
         const folded = foldedValue(value, producer, evaluate)
         if (typeof folded === 'string') return folded
         replacements.push({ from: value, to: constantBeside(producer, graph, folded) })
       }
       return replacements.length > 0 ? replacements : undefined
     },
+  })
+}
+
+/** ONNX's, or com.microsoft's of the same meaning. */
+const isDequantise = (node: Node): boolean => node.op === 'DequantizeLinear'
+
+/** Operators through which onnxruntime moves a DequantizeLinear. */
+const passing = new Set(['MaxPool', 'Reshape', 'Transpose', 'Squeeze', 'Unsqueeze', 'Slice'])
+
+/** Whether one of the values that a node takes was dequantised in the run. */
+function takesQuantised(node: Node, computable: WeakSet<Node>): boolean {
+  return node.inputs.some((input) => {
+    let source = input?.producer
+    while (source !== undefined && source.domain === '' && passing.has(source.op)) source = source.inputs[0]?.producer
+    return source !== undefined && isDequantise(source) && !computable.has(source)
   })
 }
 
