@@ -162,6 +162,13 @@ describe('a model with nothing to do', () => {
   })
 })
 
+it('a model without outputs comes back itself, not empty', () => {
+  const model = buildModel((g) => g.op('Identity', [g.input('x', 'float32', [2])]))
+  const { model: fused, report } = fuse(model)
+  expect(fused).toBe(model)
+  expect(report.nearMisses).toEqual([{ fusion: '*', node: 'graph', reason: expect.stringMatching(/no outputs/) }])
+})
+
 describe('unused-initializer', () => {
   const only = ['unused-initializer']
 

@@ -106,6 +106,11 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
       { fusion: '*', node: model.graph.name, reason: 'it is a training graph; export it for inference' },
     ])
   }
+  if (model.graph.outputs.length === 0) {
+    return unchanged([
+      { fusion: '*', node: model.graph.name, reason: 'it has no outputs, so that nothing in it is of use' },
+    ])
+  }
   const pinned = pinDimensions(model, options.dimensions ?? {})
   const copy = pinned === model ? clone(model) : pinned
   const counts: Record<string, number> = {}
