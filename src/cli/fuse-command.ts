@@ -15,10 +15,6 @@ export async function fuseCommand(command: FuseCommand): Promise<number> {
   checkNames([...(command.only ?? []), ...(command.skip ?? [])])
   const tasks = await findModels(command)
   const progress = new Progress()
-  if (command.verify && tasks.some((task) => !('error' in task))) {
-    const { startVerification } = await import('../plugin/verification/index.ts')
-    startVerification()
-  }
   const results: FileResult[] = []
   for (const [index, task] of tasks.entries()) {
     const result = await runTask(task, command, (stage) =>
@@ -32,6 +28,8 @@ export async function fuseCommand(command: FuseCommand): Promise<number> {
   if (results.length > 1) {
     process.stdout.write(`${results.length} models: ${results.length - failed} written, ${failed} failed\n`)
   }
+  // It may still be at work on a model that was left as it is.
+  if (command.verify) await (await import('../plugin/verification/index.ts')).disposeVerification()
   const reported = await writeReport(command.report, results)
   return failed === 0 && reported ? 0 : 1
 }

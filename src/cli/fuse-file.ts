@@ -6,9 +6,9 @@ import { onnxRuntimeVersion } from '../plugin/onnxruntime-builds.ts'
 import type { Int64Inputs } from '../plugin/options.ts'
 import { placementReport } from '../plugin/placement-report.ts'
 import { type QuantizationReport, quantizationReport } from '../plugin/quantization-report.ts'
-import { displayPath, type ModelOnDisk, readExternalFiles, readModel } from '../plugin/read-model.ts'
-import { requestedModel } from '../plugin/requested-model.ts'
-import type { Verification } from '../plugin/verification/index.ts'
+import { displayPath, type ModelOnDisk, readModel } from '../plugin/read-model.ts'
+import { type RequestedModel, requestedModel } from '../plugin/requested-model.ts'
+import type { OriginalRun, Verification } from '../plugin/verification/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
 import { CliError } from './cli-error.ts'
 import type { Task } from './find-models.ts'
@@ -70,31 +70,36 @@ export async function fuseFile(task: Task, options: FuseFileOptions): Promise<Fi
   return result
 }
 
-async function run(
-  { input, output }: Task,
-  { fuseOptions, int64Inputs, qdq, verify, replace, onStage }: FuseFileOptions,
-  result: FileResult,
-): Promise<void> {
-  const timed = async <T>(name: keyof FileResult['milliseconds'], work: () => T | Promise<T>): Promise<T> => {
-    const started = performance.now()
-    try {
-      return await work()
-    } finally {
-      result.milliseconds[name] = Math.round((performance.now() - started) * 10) / 10
-    }
-  }
+async function run(task: Task, options: FuseFileOptions, result: FileResult): Promise<void> {
+  const { input, output } = task
+  const { fuseOptions, int64Inputs, qdq, verify, replace, onStage } = options
   onStage('reading')
-  const source = await timed('decode', () => readModel(input))
+  const source = await timed(result, 'decode', () => readModel(input))
   if (!replace) await refuseToOverwrite(source, output)
   onStage('fusing')
-  const { dimensions = {}, ...given } = fuseOptions
+  const requested = requestedModel(source.model, { dimensions: fuseOptions.dimensions ?? {}, int64Inputs, qdq })
+  // The runtime is at work on the original while it is fused here.
+  const running = verify
+    ? new (await import('../plugin/verification/index.ts')).OriginalRun(requested.original)
+    : undefined
+  try {
+    await fuseAndWrite(source, requested, running, task, options, result)
+  } finally {
+    running?.abandon()
+  }
+}
+
+async function fuseAndWrite(
+  source: ModelOnDisk,
+  { quantized, weightOnly, original }: RequestedModel,
+  running: OriginalRun | undefined,
+  { input, output }: Task,
+  { fuseOptions: { dimensions: _, ...given }, onStage }: FuseFileOptions,
+  result: FileResult,
+): Promise<void> {
   const version = onnxRuntimeVersion([path.dirname(path.resolve(input))])
-  const rest = { ...given, ...(version && { runtime: version }) }
-  const { quantized, weightOnly, original, fused, report } = await timed('fuse', () => {
-    const requested = requestedModel(source.model, { dimensions, int64Inputs, qdq })
-    const { model, report } = fuse(requested.original, rest)
-    return { ...requested, fused: model, report }
-  })
+  const fuseOptions = { ...given, ...(version && { runtime: version }) }
+  const { model: fused, report } = await timed(result, 'fuse', () => fuse(original, fuseOptions))
   result.nodes = { ...report.nodes, before: report.nodes.before + (weightOnly?.removed ?? 0) }
   result.fusions = report.fusions
   result.nearMisses = [...(weightOnly?.nearMisses ?? []), ...report.nearMisses]
@@ -102,30 +107,37 @@ async function run(
   const { cpu: nodesOnCpu, againstGraphCapture, suggestions } = full
   result.placement = { ...short, nodesOnCpu, againstGraphCapture, suggestions }
   onStage('encoding')
-  const files = await timed('encode', () =>
+  const files = await timed(result, 'encode', () =>
     newFiles(source, fused === source.model, encoding(source, output, fused), output),
   )
   result.bytes = { before: source.bytes.byteLength + sum(source.externalFiles), after: files.bytes }
-  if (verify) {
+  result.verification = { status: 'off' }
+  if (weightOnly?.pairs) result.quantization = { pairs: weightOnly.pairs, status: 'off' }
+  if (running !== undefined) {
     onStage('verifying')
-    const { verifyFusion } = await import('../plugin/verification/index.ts')
-    const externalData = await readExternalFiles(source.externalFiles)
-    const verification = await timed('verify', async () => {
-      const request = { original, fused, report, fuseOptions: rest, externalData, file: input }
-      return verifyFusion(request)
-    })
-    const { milliseconds: _, ...outcome } = verification
+    const request = { fused, report, fuseOptions, file: input }
+    const { milliseconds: _, ...outcome } = await timed(result, 'verify', () => running.verifyFusion(request))
     result.verification = outcome
     if (weightOnly?.pairs) {
-      const { milliseconds: _, ...changed } = await quantizationReport(quantized, weightOnly, {}, externalData)
+      const { milliseconds: _, ...changed } = await quantizationReport(quantized, weightOnly, {})
       result.quantization = changed
     }
-  } else {
-    result.verification = { status: 'off' }
-    if (weightOnly?.pairs) result.quantization = { pairs: weightOnly.pairs, status: 'off' }
   }
   onStage('writing')
   await writeFiles(files.files)
+}
+
+async function timed<T>(
+  { milliseconds }: FileResult,
+  name: keyof FileResult['milliseconds'],
+  work: () => T | Promise<T>,
+): Promise<T> {
+  const started = performance.now()
+  try {
+    return await work()
+  } finally {
+    milliseconds[name] = Math.round((performance.now() - started) * 10) / 10
+  }
 }
 
 const sum = (files: readonly { bytes: number }[]): number => files.reduce((total, { bytes }) => total + bytes, 0)

@@ -23,6 +23,7 @@ async function main(): Promise<number> {
     case 'inspect':
       return (await import('./show-model.ts')).showFacts(command.file)
     case 'fuse':
+      if (command.verify) (await import('../plugin/onnxruntime-worker.ts')).startWorker()
       return (await import('./fuse-command.ts')).fuseCommand(command)
   }
 }

@@ -322,6 +322,21 @@ describe('weights', () => {
     ])
   })
 
+  it('go to a file each when each gets a name of its own, but for those of nested graphs', () => {
+    const { chunks, externalChunks = [] } = encode(decode(file), { externalLocation: (weight) => `w${weight}` })
+    expect(externalChunks).toEqual([new Uint8Array(size).fill(7)])
+    expect(chunks.filter(({ length }) => length === size)).toHaveLength(2)
+    const places: unknown[] = []
+    const model = decode(concatenate(chunks), {
+      readExternalData: (place) => {
+        places.push(place)
+        return externalChunks[0] ?? new Uint8Array(0)
+      },
+    })
+    expect([...model.graph.initializers].map(({ initializer }) => initializer?.bytes)).toEqual(externalChunks)
+    expect(places).toEqual([{ location: 'w0', offset: 0, length: size }])
+  })
+
   it('outside the file come into it when the model is rewritten without an external file', () => {
     const { chunks, externalChunks = [] } = encode(decode(file), { externalLocation: 'w.bin' })
     const external = concatenate(externalChunks)

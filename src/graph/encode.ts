@@ -6,7 +6,7 @@ import type { Model } from './model.ts'
 import type { Node } from './node.ts'
 import { onnx } from './proto/onnx.js'
 import { renameShadowingValues } from './shadowing.ts'
-import type { Tensor } from './tensor.ts'
+import type { ExternalLocation, Tensor } from './tensor.ts'
 import type { Value, ValueType } from './value.ts'
 
 /** Bytes from which a weight is spliced in as a view instead of being copied into the encoder's buffer. */
@@ -16,14 +16,17 @@ const spliceFrom = 1024
 const externalFrom = 1024
 
 export interface EncodeOptions {
-  /** Writes the weights to a file of their own, of this name beside the model: for models past protobuf's 2 GiB. */
-  externalLocation?: string
+  /**
+   * Writes the weights, except those of nested graphs, to a file of their own, of this name beside the model: for models past protobuf's
+   * 2 GiB. A function names a file for each weight, by its number.
+   */
+  externalLocation?: string | ((weight: number) => string)
 }
 
 export interface EncodedModel {
   /** The model file, in pieces to be written one after another; weights are views of the file they came from. */
   chunks: Uint8Array[]
-  /** The external file, likewise; only with `externalLocation`. */
+  /** The external file, likewise, or one weight after another, each a file; only with `externalLocation`. */
   externalChunks?: Uint8Array[]
 }
 
@@ -36,7 +39,7 @@ export function encode(model: Model, options: EncodeOptions = {}): EncodedModel 
   if (!model.isChanged && model.source !== undefined && externalLocation === undefined)
     return { chunks: [model.source] }
   renameShadowingValues(model.graph)
-  const external = externalLocation === undefined ? undefined : new ExternalFile(externalLocation)
+  const external = externalData(externalLocation)
   const message = new MessageWriter()
   message.write(onnx.ModelProto, { ...model.proto, functions: [...model.functions] })
   // IR versions 1 and 2 know no opset imports: everything is of opset 1.
@@ -124,28 +127,55 @@ class MessageWriter {
   }
 }
 
-/** The second file of a model with external data: weights one after another, each at a multiple of 64 bytes. */
-class ExternalFile {
-  readonly location: string
+/** Where the weights of a model with external data go. */
+interface ExternalData {
+  readonly chunks: Uint8Array[]
+  /** Takes a weight and tells where it lies. */
+  append(bytes: Uint8Array): ExternalLocation
+}
+
+const externalData = (location: EncodeOptions['externalLocation']): ExternalData | undefined => {
+  if (location === undefined) return undefined
+  return typeof location === 'string' ? new ExternalFile(location) : new ExternalFiles(location)
+}
+
+/** One file: weights one after another, each at a multiple of 64 bytes. */
+class ExternalFile implements ExternalData {
   readonly chunks: Uint8Array[] = []
+  readonly #location: string
   #length = 0
 
   constructor(location: string) {
-    this.location = location
+    this.#location = location
   }
 
-  /** Appends a weight and gives the byte offset where it lies. */
-  append(bytes: Uint8Array): number {
+  append(bytes: Uint8Array): ExternalLocation {
     const padding = (64 - (this.#length % 64)) % 64
     if (padding > 0) this.chunks.push(new Uint8Array(padding))
     const offset = this.#length + padding
     this.chunks.push(bytes)
     this.#length = offset + bytes.length
-    return offset
+    return { location: this.#location, offset, length: bytes.length }
   }
 }
 
-function encodeGraph(graph: Graph, external: ExternalFile | undefined): MessageWriter {
+/** A file for each weight. */
+class ExternalFiles implements ExternalData {
+  readonly chunks: Uint8Array[] = []
+  readonly #locationOf: (weight: number) => string
+
+  constructor(locationOf: (weight: number) => string) {
+    this.#locationOf = locationOf
+  }
+
+  append(bytes: Uint8Array): ExternalLocation {
+    const location = this.#locationOf(this.chunks.length)
+    this.chunks.push(bytes)
+    return { location, offset: 0, length: bytes.length }
+  }
+}
+
+function encodeGraph(graph: Graph, external: ExternalData | undefined): MessageWriter {
   const message = new MessageWriter()
   for (const node of graph.nodes) encodeNode(message, node, external)
   const { quantizationAnnotation, ...proto } = graph.proto
@@ -208,7 +238,7 @@ function encodeType(
   }
 }
 
-function encodeNode(graph: MessageWriter, node: Node, external: ExternalFile | undefined): void {
+function encodeNode(graph: MessageWriter, node: Node, external: ExternalData | undefined): void {
   const proto: onnx.NodeProto.$Properties = {
     ...node.proto,
     input: node.inputs.map((value) => value?.name ?? ''),
@@ -229,18 +259,19 @@ function encodeNode(graph: MessageWriter, node: Node, external: ExternalFile | u
   graph.nested(1, message)
 }
 
-function encodeAttribute(attribute: Attribute, external: ExternalFile | undefined): MessageWriter {
+function encodeAttribute(attribute: Attribute, external: ExternalData | undefined): MessageWriter {
   const message = new MessageWriter()
   const { t, g, graphs, ...proto } = attribute.proto
   message.write(onnx.AttributeProto, proto)
   if (attribute.tensor !== undefined) message.nested(5, encodeTensor(attribute.tensor, t?.name ?? '', external))
   const single = attribute.type === 5
-  for (const graph of attribute.graphs) message.nested(single ? 6 : 11, encodeGraph(graph, external))
+  // Their weights stay in the model's file: onnxruntime-web looks for those of nested graphs on a disk.
+  for (const graph of attribute.graphs) message.nested(single ? 6 : 11, encodeGraph(graph, undefined))
   return message
 }
 
 /** TensorProto's fields for raw bytes: id 9; the name: id 8. */
-function encodeTensor(tensor: Tensor, name: string, external: ExternalFile | undefined): MessageWriter {
+function encodeTensor(tensor: Tensor, name: string, external: ExternalData | undefined): MessageWriter {
   const message = new MessageWriter()
   const { rawData, externalData, dataLocation, ...proto } = tensor.proto ?? {
     dims: [...tensor.dims],
@@ -249,13 +280,12 @@ function encodeTensor(tensor: Tensor, name: string, external: ExternalFile | und
   const named = name === '' && proto.name === undefined ? proto : { ...proto, name }
   const typed = !rawData?.length && dataLocation !== 1 && tensor.proto !== undefined
   if (external !== undefined && tensor.elementType !== 'string' && tensor.byteLength >= externalFrom) {
-    const offset = external.append(tensor.bytes)
+    const place = external.append(tensor.bytes)
     const { floatData, int32Data, int64Data, doubleData, uint64Data, ...rest } = named
-    const entries = { location: external.location, offset, length: tensor.byteLength }
     message.write(onnx.TensorProto, {
       ...rest,
       dataLocation: 1,
-      externalData: Object.entries(entries).map(([key, value]) => ({ key, value: String(value) })),
+      externalData: Object.entries(place).map(([key, value]) => ({ key, value: String(value) })),
     })
   } else {
     message.write(onnx.TensorProto, named)

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import path from 'node:path'
-import { type FuseOptions, type FusionReport, fuse, type Target, type WeightOnly } from '../fusion/index.ts'
+import { fuse, type Target, type WeightOnly } from '../fusion/index.ts'
 import { dimensionNames, encode, type Model } from '../graph/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
 import { type CacheEntry, cacheKey, readEntry, type StoredFile, storeChunks, writeEntry } from './cache.ts'
@@ -11,8 +11,9 @@ import type { ResolvedOptions, VerifyOptions } from './options.ts'
 import { placementReport } from './placement-report.ts'
 import { type QuantizationReport, quantizationReport } from './quantization-report.ts'
 import type { ModelQuery } from './query.ts'
-import { displayPath, type ModelOnDisk, readExternalFiles, readModel, sha256OfFile } from './read-model.ts'
-import { type ModelRequest, requestedModel } from './requested-model.ts'
+import { displayPath, type ModelOnDisk, readModel, sha256OfFile } from './read-model.ts'
+import { type ModelRequest, type RequestedModel, requestedModel } from './requested-model.ts'
+import type { Fused, OriginalRun } from './verification/index.ts'
 
 /** A file that the app downloads. */
 export interface CompiledFile extends StoredFile {
@@ -147,8 +148,30 @@ async function build(
   folder: string,
   started: number,
 ): Promise<{ files: StoredFile[]; facts: StoredFacts }> {
+  const requested = requestedModel(source.model, settings)
+  const { verify } = settings
+  // The runtime is at work on the original while it is fused here.
+  const running =
+    verify && total(source.externalFiles) <= largestVerified
+      ? new (await import('./verification/index.ts')).OriginalRun(requested.original, verify)
+      : undefined
+  try {
+    return await fuseAndStore(source, requested, running, settings, version, folder, started)
+  } finally {
+    running?.abandon()
+  }
+}
+
+async function fuseAndStore(
+  source: ModelOnDisk,
+  { original, quantized, weightOnly }: RequestedModel,
+  running: OriginalRun | undefined,
+  settings: Settings,
+  version: string | undefined,
+  folder: string,
+  started: number,
+): Promise<{ files: StoredFile[]; facts: StoredFacts }> {
   const { fused, only, skip, target } = settings
-  const { original, quantized, weightOnly } = requestedModel(source.model, settings)
   const fuseOptions = {
     target,
     evaluate,
@@ -160,13 +183,12 @@ async function build(
   const stored = await store(source, model, folder)
   const untilVerification = performance.now() - started
   // Models wait for one another here: the time of the others is not this one's.
-  const { milliseconds, ...verification } = await verified(
-    { ...source, model: original },
-    model,
+  const { milliseconds, ...verification } = await verified(running, settings, {
+    fused: model,
     report,
-    settings,
     fuseOptions,
-  )
+    file: displayPath(source.file),
+  })
   const quantization = weightOnly?.pairs ? await quantizationOf(source, quantized, weightOnly, settings) : undefined
   return {
     files: stored.files,
@@ -223,33 +245,27 @@ async function quantizationOf(
   weightOnly: WeightOnly,
   { verify }: Settings,
 ): Promise<{ report: QuantizationReport; milliseconds: number }> {
-  const { pairs } = weightOnly
   if (total(externalFiles) > largestVerified)
-    return { report: { pairs, status: 'not-compared', reason: tooLarge }, milliseconds: 0 }
-  const externalData = verify === false ? [] : await readExternalFiles(externalFiles)
-  const { milliseconds, ...report } = await quantizationReport(quantized, weightOnly, verify, externalData)
+    return { report: { pairs: weightOnly.pairs, status: 'not-compared', reason: tooLarge }, milliseconds: 0 }
+  const { milliseconds, ...report } = await quantizationReport(quantized, weightOnly, verify)
   return { report, milliseconds }
 }
 
-/** What Node reads in one piece, and more than the runtime can hold beside the other model. */
+/** More than the runtime can hold. */
 const largestVerified = 2 ** 31 - 1
 const tooLarge = 'its weights are larger than 2 GiB'
 
 async function verified(
-  { file, model: original, externalFiles }: ModelOnDisk,
-  fused: Model,
-  report: FusionReport,
+  running: OriginalRun | undefined,
   { verify }: Settings,
-  fuseOptions: FuseOptions,
+  fused: Fused,
 ): Promise<ModelReport['verification'] & { milliseconds: number }> {
   if (verify === false) return { status: 'off', milliseconds: 0 }
-  if (fused !== original && total(externalFiles) > largestVerified) {
+  if (running === undefined) {
+    if (fused.report.rewrites === 0) return { status: 'unchanged', milliseconds: 0 }
     return { status: 'not-verified', reason: tooLarge, milliseconds: 0 }
   }
-  const { verifyFusion } = await import('./verification/index.ts')
-  const externalData = fused === original ? [] : await readExternalFiles(externalFiles)
-  const request = { original, fused, report, fuseOptions, file: displayPath(file), externalData, ...verify }
-  const { status, ...outcome } = await verifyFusion(request)
+  const { status, ...outcome } = await running.verifyFusion(fused)
   if (status === 'failed') throw new RangeError('A failed verification was not thrown.')
   return { status, ...outcome }
 }

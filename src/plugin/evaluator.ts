@@ -29,9 +29,8 @@ export function evaluate(
   thread ??= new SynchronousThread()
   const deadline = performance.now() + timeout
   const bytes = joined([model])
-  const opened = thread.ask({ kind: 'open', bytes, externalData: [], level: 'disabled' }, deadline, [bytes.buffer])
-  if (!('session' in opened)) throw unexpected()
-  const { session } = opened
+  const session = thread.nextSession()
+  thread.ask({ kind: 'open', session, bytes, externalData: [], level: 'disabled' }, deadline, [bytes.buffer])
   try {
     const answer = thread.ask({ kind: 'run', session, feeds: toFeeds(feeds) }, deadline)
     if (!('outputs' in answer)) throw unexpected()
@@ -57,6 +56,7 @@ class SynchronousThread {
   /** One number that the thread raises with every reply. */
   readonly #replies = new Int32Array(new SharedArrayBuffer(4))
   #lastRequest = 0
+  #lastSession = 0
 
   constructor() {
     const { port1, port2 } = new MessageChannel()
@@ -66,6 +66,10 @@ class SynchronousThread {
     this.#worker.on('error', () => this.#abandon())
     this.#worker.on('exit', () => this.#abandon())
     this.#worker.unref()
+  }
+
+  nextSession(): number {
+    return ++this.#lastSession
   }
 
   ask(request: RequestBody, deadline: number, transfer: readonly ArrayBuffer[] = []): Reply {

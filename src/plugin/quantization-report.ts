@@ -1,7 +1,6 @@
 import type { WeightOnly } from '../fusion/index.ts'
 import type { Model } from '../graph/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
-import type { ExternalFile } from './onnxruntime/protocol.ts'
 import type { VerifyOptions } from './options.ts'
 
 /** What taking the quantisation of activations out did to the outputs, for reports. */
@@ -15,7 +14,6 @@ export async function quantizationReport(
   quantized: Model,
   { model, pairs }: WeightOnly,
   verify: false | VerifyOptions,
-  externalData: readonly ExternalFile[],
 ): Promise<QuantizationReport & { milliseconds: number }> {
   if (verify === false) return { pairs, status: 'off', milliseconds: 0 }
   const { verify: compare } = await import('./verification/index.ts')
@@ -23,7 +21,6 @@ export async function quantizationReport(
   const compared = await compare({
     original: quantized,
     fused: model,
-    externalData,
     tolerance: Number.POSITIVE_INFINITY,
     timeout,
   })

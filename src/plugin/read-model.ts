@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { open, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { decode, type ExternalLocation, type Graph, type Model, ModelError, type Tensor } from '../graph/index.ts'
 import { PluginError } from './plugin-error.ts'
@@ -44,10 +44,6 @@ export async function readModel(file: string, watch: (file: string) => void = ()
   }
 }
 
-/** The weights beside a model, as the runtime takes them. */
-export const readExternalFiles = (files: ModelOnDisk['externalFiles']): Promise<{ path: string; data: Uint8Array }[]> =>
-  Promise.all(files.map(async ({ location, file }) => ({ path: location, data: await readFile(file) })))
-
 /** SHA-256 of a file, hexadecimal; it is streamed, so any size will do. */
 export async function sha256OfFile(file: string): Promise<string> {
   const hash = createHash('sha256')
@@ -63,8 +59,20 @@ export const displayPath = (file: string): string => {
 
 async function readWhole(file: string): Promise<Uint8Array> {
   try {
-    const buffer = await readFile(file)
-    return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+    const handle = await open(file)
+    try {
+      const { size } = await handle.stat()
+      if (size >= 2 ** 31) throw tooLarge(file)
+      const bytes = sharedBytes(size)
+      for (let done = 0; done < size; ) {
+        const { bytesRead } = await handle.read(bytes, done, Math.min(size - done, largestRead), done)
+        if (bytesRead === 0) return bytes.subarray(0, done)
+        done += bytesRead
+      }
+      return bytes
+    } finally {
+      await handle.close()
+    }
   } catch (cause) {
     const code = errorCode(cause)
     const shown = displayPath(file)
@@ -77,16 +85,18 @@ async function readWhole(file: string): Promise<Uint8Array> {
     if (code === 'EISDIR') {
       throw new PluginError('model-not-found', 'This is a folder. Import the .onnx file in it.', { file: shown, cause })
     }
-    if (code === 'ERR_FS_FILE_TOO_LARGE') {
-      throw new ModelError('too-large', 'The model is larger than 2 GiB, which protobuf does not permit.', {
-        file: shown,
-        remedy: 'Save it with external data.',
-        cause,
-      })
-    }
     throw cause
   }
 }
+
+/** Memory that the thread which verifies a model sees too, so that weights are never copied on their way to it. */
+const sharedBytes = (length: number): Uint8Array => new Uint8Array(new SharedArrayBuffer(length))
+
+const tooLarge = (file: string): ModelError =>
+  new ModelError('too-large', 'The model is larger than 2 GiB, which protobuf does not permit.', {
+    file: displayPath(file),
+    remedy: 'Save it with external data.',
+  })
 
 const errorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
@@ -157,7 +167,7 @@ async function checkExternalFile(
 const largestRead = 2 ** 30
 
 function readRange(file: string, { location, offset, length }: ExternalLocation): Uint8Array {
-  const bytes = new Uint8Array(length)
+  const bytes = sharedBytes(length)
   const descriptor = openSync(file, 'r')
   try {
     for (let done = 0; done < length; ) {

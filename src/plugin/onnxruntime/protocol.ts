@@ -17,15 +17,22 @@ export interface ExternalFile {
 
 export type OptimizationLevel = 'disabled' | 'basic' | 'extended' | 'all'
 
+/** Sessions are numbered by who asks, so that a run can be asked for before the model is loaded. */
 export type RequestBody =
-  | { kind: 'open'; bytes: Uint8Array; externalData: readonly ExternalFile[]; level: OptimizationLevel }
+  | {
+      kind: 'open'
+      session: number
+      bytes: Uint8Array
+      externalData: readonly ExternalFile[]
+      level: OptimizationLevel
+    }
   | { kind: 'run'; session: number; feeds: Feeds }
   | { kind: 'release'; session: number }
 
 export type Request = RequestBody & { id: number }
 
 export type Reply = { id: number } & (
-  | { session: number }
+  | { opened: true }
   | { outputs: Feeds }
   | { released: true }
   | {

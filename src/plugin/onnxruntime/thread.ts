@@ -1,6 +1,6 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import type { Tensor } from '../../graph/index.ts'
-import { workerFile } from '../onnxruntime-worker.ts'
+import { takeWorker } from '../onnxruntime-worker.ts'
 import type { ExternalFile, OptimizationLevel, Reply, Request, RequestBody } from './protocol.ts'
 import { RuntimeError } from './runtime-error.ts'
 import { fromFeeds, joined, toFeeds } from './wire.ts'
@@ -11,9 +11,11 @@ export interface ModelBytes {
   externalData?: readonly ExternalFile[]
 }
 
-/** A model that the thread has loaded. */
+/** A model that the thread loads. */
 export interface RuntimeSession {
-  /** Throws RuntimeError. */
+  /** Rejects with a RuntimeError. */
+  readonly loaded: Promise<void>
+  /** May be called before the model is loaded. Throws RuntimeError, `not-loaded` where that fails. */
   run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>
   /** Frees the model in the thread. Never throws: a thread that is gone has freed it. */
   release(): Promise<void>
@@ -33,39 +35,45 @@ export class RuntimeThread {
   readonly #waiting = new Map<number, Waiting>()
   #worker: Worker | undefined
   #lastRequest = 0
-
-  /** Starts the thread ahead of its first use; it loads while the caller does something else. */
-  start(): void {
-    this.#worker ??= this.#spawn()
-  }
+  #lastSession = 0
 
   /**
    * Loads a model.
    * @param timeout Milliseconds after which a call (this one, or a run) is given up and the thread ended.
-   * @throws RuntimeError
    */
-  async open(model: ModelBytes, level: OptimizationLevel, timeout: number): Promise<RuntimeSession> {
+  load(model: ModelBytes, level: OptimizationLevel, timeout: number): RuntimeSession {
     const bytes = joined(model.chunks)
-    const externalData = (model.externalData ?? []).map(({ path, data }) => ({ path, data: joined([data]) }))
-    const reply = await this.#ask({ kind: 'open', bytes, externalData, level }, timeout, [
-      bytes.buffer,
-      ...externalData.map(({ data }) => data.buffer),
-    ])
-    if (!('session' in reply)) throw unexpected()
-    const { session } = reply
+    const session = ++this.#lastSession
+    const { externalData = [] } = model
+    const loaded = this.#ask({ kind: 'open', session, bytes, externalData, level }, timeout, [bytes.buffer]).then(
+      () => undefined,
+    )
+    // Who asks for a run only is told by that.
+    loaded.catch(() => undefined)
     const worker = this.#worker
     return {
+      loaded,
       run: async (feeds) => {
         if (this.#worker !== worker) throw new RuntimeError('crashed', 'The thread that had loaded the model is gone.')
-        const answer = await this.#ask({ kind: 'run', session, feeds: toFeeds(feeds) }, timeout)
-        if (!('outputs' in answer)) throw unexpected()
-        return fromFeeds(answer.outputs)
+        const answer = this.#ask({ kind: 'run', session, feeds: toFeeds(feeds) }, timeout)
+        answer.catch(() => undefined)
+        await loaded.catch((cause: RuntimeError) => {
+          throw cause.code === 'refused' ? new RuntimeError('not-loaded', cause.message, { cause }) : cause
+        })
+        const reply = await answer
+        if (!('outputs' in reply)) throw unexpected()
+        return fromFeeds(reply.outputs)
       },
       release: async () => {
         if (this.#worker !== worker) return
         await this.#ask({ kind: 'release', session }, timeout).catch(() => undefined)
       },
     }
+  }
+
+  /** Lets the process end though an answer is awaited. */
+  unref(): void {
+    this.#worker?.unref()
   }
 
   /** Ends the thread and gives its memory back; calls under way fail. A later call starts it anew. */
@@ -77,28 +85,31 @@ export class RuntimeThread {
   }
 
   #spawn(): Worker {
-    const worker = new Worker(workerFile)
+    const worker = takeWorker()
     worker.on('message', (reply: Reply) => this.#settle(worker, reply))
     worker.on('error', (error) => this.#fail(worker, new RuntimeError('crashed', describe(error))))
     worker.on('exit', (code) => this.#fail(worker, new RuntimeError('crashed', `The thread exited with code ${code}.`)))
-    worker.unref()
     return worker
   }
 
   #ask(request: RequestBody, timeout: number, transfer: readonly ArrayBuffer[] = []): Promise<Reply> {
-    this.start()
+    this.#worker ??= this.#spawn()
     const worker = this.#worker
     return new Promise((resolve, reject) => {
-      if (worker === undefined) throw unexpected()
       const id = ++this.#lastRequest
-      const timer = setTimeout(() => {
-        this.#fail(worker, new RuntimeError('timed-out', `It took longer than ${timeout / 1000} s.`))
-        void worker.terminate()
-      }, timeout)
+      // After a long computation here, timers come before the answers that have arrived meanwhile.
+      const expire = () => setImmediate(() => this.#expire(worker, id, timeout))
+      const timer = setTimeout(expire, timeout).unref()
       this.#waiting.set(id, { resolve, reject, timer })
       worker.ref()
       worker.postMessage({ ...request, id } satisfies Request, transfer)
     })
+  }
+
+  #expire(worker: Worker, id: number, timeout: number): void {
+    if (worker !== this.#worker || !this.#waiting.has(id)) return
+    this.#fail(worker, new RuntimeError('timed-out', `It took longer than ${timeout / 1000} s.`))
+    void worker.terminate()
   }
 
   #settle(worker: Worker, reply: Reply): void {

@@ -3,11 +3,13 @@ export { defaultTolerance } from './tolerance.ts'
 export { VerificationError } from './verification-error.ts'
 export {
   disposeVerification,
-  startVerification,
+  type Fused,
+  OriginalRun,
   type Verification,
   type VerificationStatus,
   type VerifyFusionOptions,
   type VerifyOptions,
+  type VerifySettings,
   verify,
   verifyFusion,
 } from './verify.ts'

@@ -1,33 +1,15 @@
-import { encode, type Model, type Tensor } from '../../graph/index.ts'
-import type { ExternalFile } from '../onnxruntime/protocol.ts'
+import { encode, type Model } from '../../graph/index.ts'
 import type { ModelBytes } from '../onnxruntime/thread.ts'
 
-const location = 'weights'
-
 /**
- * A model as the runtime takes it: as it is encoded, or for an unchanged one the bytes it came from. Weights outside the file are taken
- * from `externalData` where the model is unchanged and that is given, else they are gathered in one file.
+ * A model as the runtime takes it with the least memory: each weight is a file beside it, and a view of the bytes that the model holds. As
+ * part of the model it would be in the runtime's memory three times: in the file, in the message read from it, and as a tensor.
  */
-export function modelBytes(model: Model, externalData?: readonly ExternalFile[]): ModelBytes {
-  const given = !model.isChanged && externalData !== undefined
-  if (given || ![...tensorsOf(model)].some(({ external }) => external !== undefined)) {
-    return { chunks: encode(model).chunks, ...(given ? { externalData } : {}) }
-  }
-  const { chunks, externalChunks = [] } = encode(model, { externalLocation: location })
-  return { chunks, externalData: [{ path: location, data: Buffer.concat(externalChunks) }] }
+export function modelBytes(model: Model): ModelBytes {
+  const { chunks, externalChunks = [] } = encode(model, { externalLocation: String })
+  return { chunks, externalData: externalChunks.map((data, weight) => ({ path: String(weight), data })) }
 }
 
-/** Its size in bytes, files of weights included. */
+/** Its size in bytes, weights included. */
 export const sizeOf = ({ chunks, externalData = [] }: ModelBytes): number =>
   [...chunks, ...externalData.map(({ data }) => data)].reduce((sum, { byteLength }) => sum + byteLength, 0)
-
-function* tensorsOf(model: Model): Generator<Tensor> {
-  const graphs = [model.graph]
-  for (const graph of graphs) {
-    for (const { initializer } of graph.initializers) if (initializer !== undefined) yield initializer
-    for (const node of graph.nodes) {
-      for (const { tensor } of node.attributes.values()) if (tensor !== undefined) yield tensor
-      graphs.push(...node.subgraphs)
-    }
-  }
-}

@@ -1,5 +1,5 @@
 import { clone, type Graph, inlineFunctions, isFloat, type Model, ModelError, Tensor } from '../../graph/index.ts'
-import type { ExternalFile, OptimizationLevel } from '../onnxruntime/protocol.ts'
+import type { OptimizationLevel } from '../onnxruntime/protocol.ts'
 import { RuntimeError } from '../onnxruntime/runtime-error.ts'
 import type { ModelBytes, RuntimeSession, RuntimeThread } from '../onnxruntime/thread.ts'
 import { compare, type Difference, largestMagnitude } from './compare.ts'
@@ -82,29 +82,26 @@ export class Reference {
   }
 
   /**
-   * Runs the original.
+   * Runs the original. The thread is told to load it, and to run it first, before this function waits for anything.
    * @param timeout Milliseconds that loading it, and each run, may take.
+   * @param signal Makes it stop, with the reason that it gives, when nobody wants the outcome any more.
    * @throws NotRunnable
    */
-  static async of(
-    model: Model,
-    thread: RuntimeThread,
-    timeout: number,
-    externalData?: readonly ExternalFile[],
-  ): Promise<Reference> {
-    let original = modelBytes(model, externalData)
+  static async of(model: Model, thread: RuntimeThread, timeout: number, signal: AbortSignal): Promise<Reference> {
+    signal.throwIfAborted()
+    let original = modelBytes(model)
     const size = sizeOf(original)
     if (size > largest) throw new NotRunnable('the model is too large for the wasm runtime')
     const { graph } = inlined(model)
     const saturating = saturatingOutputs(graph)
     const floors: Floors = (output) => (saturating.has(output) ? saturatedBelow : 0)
     try {
-      const { session, level } = await open(thread, original, levels, timeout)
       const started = performance.now()
-      const search: Search = { graph, session, floors, once: size > large, deadline: started + timeout }
-      let cases = await collectCases(search)
+      const search = { graph, floors, once: size > large, deadline: started + timeout, signal }
+      const first = await runAtFirstLevel(thread, original, timeout, search)
+      const { level } = first
+      let { cases } = first
       const took = performance.now() - started
-      await session.release()
       const flat = saturatedOutputs(cases, floors).filter((output) => saturating.has(output))
       const probes = flat.flatMap((output) => saturating.get(output)?.name ?? [])
       const probed = probes.length > 0 ? withOutputs(model, probes) : undefined
@@ -214,7 +211,31 @@ function inlined(model: Model): Model {
 const levelsFrom = (level: OptimizationLevel): readonly OptimizationLevel[] => levels.slice(levels.indexOf(level))
 
 const describe = ({ code, message }: RuntimeError): string =>
-  code === 'refused' ? message : `${code === 'crashed' ? 'the runtime crashed' : 'the runtime hangs'} (${message})`
+  code === 'refused' || code === 'not-loaded'
+    ? message
+    : `${code === 'crashed' ? 'the runtime crashed' : 'the runtime hangs'} (${message})`
+
+/** Runs the original at the first level at which the runtime takes it. Throws the error of the first. */
+async function runAtFirstLevel(
+  thread: RuntimeThread,
+  bytes: ModelBytes,
+  timeout: number,
+  search: Omit<Search, 'session'>,
+): Promise<{ cases: Case[]; level: OptimizationLevel }> {
+  let firstError: unknown
+  for (const level of levels) {
+    const session = thread.load(bytes, level, timeout)
+    try {
+      return { cases: await collectCases({ ...search, session }), level }
+    } catch (error) {
+      if (!(error instanceof RuntimeError && error.code === 'not-loaded')) throw error
+      firstError ??= error
+    } finally {
+      await session.release()
+    }
+  }
+  throw firstError
+}
 
 /** Loads a model at the first level at which the runtime takes it. Throws the error of the first. */
 async function open(
@@ -226,7 +247,9 @@ async function open(
   let firstError: unknown
   for (const level of tried) {
     try {
-      return { session: await thread.open(bytes, level, timeout), level }
+      const session = thread.load(bytes, level, timeout)
+      await session.loaded
+      return { session, level }
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error
       firstError ??= error
@@ -262,11 +285,12 @@ interface Search {
   once: boolean
   /** When to stop trying. */
   deadline: number
+  signal: AbortSignal
 }
 
 /** Finds inputs on which the model runs, and runs it: twice with different seeds, and once for each further way in which it branches. */
 async function collectCases(search: Search): Promise<Case[]> {
-  const { graph, once, deadline } = search
+  const { graph, once, deadline, signal } = search
   const inputs = graph.inputs.filter(({ initializer }) => initializer === undefined)
   const opaque = inputs.find(({ elementType }) => elementType === undefined)
   if (opaque !== undefined) throw new NotRunnable(`the input "${opaque.name}" is not a tensor of a known type`)
@@ -279,10 +303,12 @@ async function collectCases(search: Search): Promise<Case[]> {
     let attempts = 0
     for (const sizes of sizings) {
       if (++attempts > maxAttempts || performance.now() > deadline) break
+      signal.throwIfAborted()
       try {
         const started = performance.now()
         const result = await runTelling(search, { sizes, roles, choices, distribution: 'normal', seed: 1 })
         cases.push(result.case)
+        signal.throwIfAborted()
         const again = found === undefined && !once && performance.now() - started < slow
         if (again) cases.push(...(await tryRun(search, { ...result.plan, seed: 2 })))
         found ??= result.plan

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest'
+import { fuse } from '../../fusion/index.ts'
 import {
   buildModel,
   concatenate,
@@ -10,7 +11,7 @@ import {
   type Model,
   Tensor,
 } from '../../graph/index.ts'
-import { disposeVerification, type Verification, verify } from './index.ts'
+import { disposeVerification, OriginalRun, type Verification, VerificationError, verify } from './index.ts'
 import { SeededRandom } from './seeded-random.ts'
 
 afterAll(disposeVerification)
@@ -478,16 +479,48 @@ describe('weights outside the file', () => {
     const original = decode(concatenate(chunks), {
       readExternalData: ({ offset, length }) => data.subarray(offset, offset + length),
     })
-    return { original, externalData: [{ path: 'net.data', data }] }
+    return original
   }
 
   test('are handed to the runtime', async () => {
-    const { original, externalData } = onDisk()
-    passes(await verify({ original, fused: model(2), externalData }))
-    expect(await verify({ original, fused: model(2.1), externalData })).toMatchObject({ status: 'failed' })
+    const original = onDisk()
+    passes(await verify({ original, fused: model(2) }))
+    expect(await verify({ original, fused: model(2.1) })).toMatchObject({ status: 'failed' })
+  })
+})
+
+test('large weights in attributes and in nested graphs reach the runtime', async () => {
+  const model = (factor: number): Model =>
+    buildModel((g) => {
+      const x = g.input('x', 'float32', [16, 32])
+      const c = g.op('Constant', [], { value: weights([32, 32]) })
+      const branch = (scale: number) =>
+        g.subgraph((b) => b.output(`z${scale}`, b.op('Mul', [b.constant(weights([16, 32])), scale])))
+      const flag = g.input('flag', 'bool', [1])
+      const nested = g.op('If', [flag], { then_branch: branch(1), else_branch: branch(2) })
+      g.output('y', g.op('Mul', [g.op('Add', [g.op('MatMul', [x, c]), nested]), factor]))
+    })
+  passes(await verify({ original: model(2), fused: model(2) }))
+  expect(await verify({ original: model(2), fused: model(2.1) })).toMatchObject({ status: 'failed' })
+})
+
+describe('the original that runs ahead', () => {
+  const model = (factor: number): Model =>
+    buildModel((g) => g.output('y', g.op('Mul', [g.input('x', 'float32', ['n', 32]), factor])))
+  const original = model(2)
+  const { report } = fuse(original)
+
+  test('is compared with what is made of it', async () => {
+    const right = new OriginalRun(original)
+    const wrong = new OriginalRun(original)
+    expect(await right.verifyFusion({ fused: model(2), report })).toMatchObject({ status: 'verified' })
+    await expect(wrong.verifyFusion({ fused: model(3), report })).rejects.toThrow(VerificationError)
   })
 
-  test('are gathered when nobody gives the files', async () => {
-    passes(await verify({ original: onDisk().original, fused: model(2) }))
+  test('lets the next have its turn when it is abandoned, before it began or after', async () => {
+    const [first, second, third] = [new OriginalRun(original), new OriginalRun(original), new OriginalRun(original)]
+    second.abandon()
+    first.abandon()
+    expect(await third.verifyFusion({ fused: model(2), report })).toMatchObject({ status: 'verified' })
   })
 })

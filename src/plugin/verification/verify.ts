@@ -1,6 +1,5 @@
 import { type FuseOptions, type FusionReport, fuse } from '../../fusion/index.ts'
 import type { Model } from '../../graph/index.ts'
-import type { ExternalFile } from '../onnxruntime/protocol.ts'
 import { RuntimeThread } from '../onnxruntime/thread.ts'
 import { randomOperator } from './randomness.ts'
 import { type Check, NotRunnable, Reference } from './reference.ts'
@@ -28,18 +27,21 @@ export interface Verification {
   milliseconds: number
 }
 
-export interface VerifyOptions {
-  original: Model
-  fused: Model
-  /** The files of weights beside the original, as its tensors name them. Without them its weights are encoded anew. */
-  externalData?: readonly ExternalFile[] | undefined
+export interface VerifySettings {
   /** Largest relative error that passes. Default: `defaultTolerance`, by the original's element types. */
   tolerance?: number | undefined
   /** Milliseconds that loading a model, and each run, may take. Default: two minutes. */
   timeout?: number | undefined
 }
 
-export interface VerifyFusionOptions extends VerifyOptions {
+export interface VerifyOptions extends VerifySettings {
+  original: Model
+  fused: Model
+}
+
+/** What `fuse` made, and how. */
+export interface Fused {
+  fused: Model
   /** What `fuse` was called with. */
   fuseOptions?: FuseOptions
   /** What `fuse` reported. */
@@ -48,67 +50,122 @@ export interface VerifyFusionOptions extends VerifyOptions {
   file?: string | undefined
 }
 
-const thread = new RuntimeThread()
-let queue: Promise<unknown> = Promise.resolve()
-
-/** Starts the thread that runs the models, so that the first verification need not wait for it. */
-export const startVerification = (): void => thread.start()
-
-/** Ends that thread and gives its memory back. An idle one does not keep a process alive; the next verification starts another. */
-export const disposeVerification = (): Promise<void> => thread.dispose()
+export interface VerifyFusionOptions extends VerifySettings, Fused {
+  original: Model
+}
 
 /**
  * Runs original and fused on the same seeded inputs with onnxruntime-web's wasm provider, in a thread, and compares all outputs.
  * Never throws for what a model does: a model that cannot be run on random inputs is `not-verified`, with the reason.
  */
-export async function verify(options: VerifyOptions): Promise<Verification> {
-  return (await examine(options)).verification
+export async function verify({ original, fused, ...settings }: VerifyOptions): Promise<Verification> {
+  return (await new OriginalRun(original, settings).compare(fused)).verification
 }
 
 /**
  * As `verify`, for what `fuse` made. Throws VerificationError when the outputs differ, naming the fusion that did it, found by
  * bisecting the rewrites.
  */
-export async function verifyFusion(options: VerifyFusionOptions): Promise<Verification> {
-  const { verification, culprit } = await examine(options, (reference, tolerance) =>
-    findCulprit(options, reference, tolerance),
-  )
-  if (verification.status === 'failed') {
-    throw new VerificationError(verification, culprit ?? { fusion: undefined, node: undefined }, options.file)
-  }
-  return verification
+export function verifyFusion({ original, tolerance, timeout, ...fused }: VerifyFusionOptions): Promise<Verification> {
+  return new OriginalRun(original, { tolerance, timeout }).verifyFusion(fused)
 }
 
-interface Examination {
+const thread = new RuntimeThread()
+
+/** Ends the thread that runs the models and gives its memory back. An idle one does not keep a process alive; the next verification starts another. */
+export const disposeVerification = (): Promise<void> => thread.dispose()
+
+interface Comparison {
   verification: Verification
   culprit?: Culprit
 }
 
+/**
+ * A model on its way through the runtime, which need not wait until it is known what `fuse` makes of it: the first half of a verification.
+ * The second half is one call of `verifyFusion`, or `abandon`.
+ */
+export class OriginalRun {
+  readonly #original: Model
+  readonly #tolerance: number
+  readonly #abandoned = new AbortController()
+  readonly #reference: Promise<Reference>
+  #started = 0
+  #end: () => void = () => {}
+
+  /** The thread is told to load and run the model before this returns, unless it is at work for another. */
+  constructor(original: Model, { tolerance = defaultTolerance(original), timeout = 120_000 }: VerifySettings = {}) {
+    this.#original = original
+    this.#tolerance = tolerance
+    const ended = new Promise<void>((resolve) => {
+      this.#end = resolve
+    })
+    this.#reference = inTurn(() => {
+      this.#started = performance.now()
+      return runOriginal(original, timeout, this.#abandoned.signal)
+    }, ended)
+    this.#reference.catch(() => undefined)
+  }
+
+  /** See the function of this name. */
+  async verifyFusion({ fused, file, ...how }: Fused): Promise<Verification> {
+    const { verification, culprit } = await this.compare(fused, (reference) =>
+      findCulprit(this.#original, how, reference, this.#tolerance),
+    )
+    if (verification.status === 'failed') {
+      throw new VerificationError(verification, culprit ?? { fusion: undefined, node: undefined }, file)
+    }
+    return verification
+  }
+
+  /** Compares another model with it, and where they differ says why, if `blame` can. */
+  async compare(fused: Model, blame?: (reference: Reference) => Promise<Culprit>): Promise<Comparison> {
+    const asked = performance.now()
+    try {
+      if (fused === this.#original) return { verification: { status: 'unchanged', milliseconds: 0 } }
+      const { verification, ...rest } = await compareModels(this.#reference, fused, this.#tolerance, blame)
+      // Models wait for one another: the time of the others is not this one's.
+      const milliseconds = Math.round(performance.now() - Math.max(asked, this.#started))
+      return { ...rest, verification: { ...verification, milliseconds } }
+    } finally {
+      this.abandon()
+    }
+  }
+
+  /** Lets the next model have its turn. */
+  abandon(): void {
+    this.#abandoned.abort(new NotRunnable('nobody asks for it any more'))
+    this.#end()
+  }
+}
+
+let lastTurn: Promise<void> | undefined
+
 /** One at a time: two models at once would share the thread's memory and each other's timeouts. */
-function examine(
-  options: VerifyOptions,
-  blame?: (reference: Reference, tolerance: number) => Promise<Culprit>,
-): Promise<Examination> {
-  const result = queue.then(async () => {
-    const started = performance.now()
-    const { verification, ...rest } = await compareModels(options, blame)
-    return { ...rest, verification: { ...verification, milliseconds: Math.round(performance.now() - started) } }
+function inTurn<T>(run: () => Promise<T>, ended: Promise<void>): Promise<T> {
+  const result = lastTurn === undefined ? run() : lastTurn.then(run)
+  const turn = Promise.allSettled([result, ended]).then(() => {
+    if (lastTurn === turn) lastTurn = undefined
   })
-  queue = result.catch(() => undefined)
+  lastTurn = turn
   return result
 }
 
-async function compareModels(
-  { original, fused, externalData, tolerance = defaultTolerance(original), timeout = 120_000 }: VerifyOptions,
-  blame: ((reference: Reference, tolerance: number) => Promise<Culprit>) | undefined,
-): Promise<{ verification: Omit<Verification, 'milliseconds'>; culprit?: Culprit }> {
-  if (fused === original) return { verification: { status: 'unchanged' } }
+async function runOriginal(original: Model, timeout: number, signal: AbortSignal): Promise<Reference> {
   const operator = randomOperator(original)
-  if (operator !== undefined) return notVerified(`${operator} makes the outputs differ from run to run`)
+  if (operator !== undefined) throw new NotRunnable(`${operator} makes the outputs differ from run to run`)
+  return Reference.of(original, thread, timeout, signal)
+}
+
+async function compareModels(
+  running: Promise<Reference>,
+  fused: Model,
+  tolerance: number,
+  blame: ((reference: Reference) => Promise<Culprit>) | undefined,
+): Promise<{ verification: Omit<Verification, 'milliseconds'>; culprit?: Culprit }> {
   let reference: Reference
   let check: Check
   try {
-    reference = await Reference.of(original, thread, timeout, externalData)
+    reference = await running
     check = await reference.check(fused, tolerance)
   } catch (error) {
     if (error instanceof NotRunnable) return notVerified(error.message)
@@ -120,7 +177,7 @@ async function compareModels(
   if (excuse !== undefined) return notVerified(excuse)
   const errors = fault.difference?.maxRelError === undefined ? {} : { maxAbsError, maxRelError }
   const verification = { status: 'failed' as const, reason: fault.reason, ...errors }
-  return blame === undefined ? { verification } : { verification, culprit: await blame(reference, tolerance) }
+  return blame === undefined ? { verification } : { verification, culprit: await blame(reference) }
 }
 
 const notVerified = (reason: string): { verification: Omit<Verification, 'milliseconds'> } => ({
@@ -129,7 +186,8 @@ const notVerified = (reason: string): { verification: Omit<Verification, 'millis
 
 /** The first rewrite after which the outputs differ. */
 async function findCulprit(
-  { original, fuseOptions = {}, report }: VerifyFusionOptions,
+  original: Model,
+  { fuseOptions = {}, report }: Omit<Fused, 'fused' | 'file'>,
   reference: Reference,
   tolerance: number,
 ): Promise<Culprit> {
