@@ -6,9 +6,10 @@ import {
   type GraphBuilder,
   Model,
   type Node,
-  type Tensor,
+  Tensor,
   type Value,
 } from '../../graph/index.ts'
+import { inferShapes } from '../../graph/shapes/index.ts'
 import type { FusionContext } from '../context.ts'
 import type { Fusion, Replacement } from '../define-fusion.ts'
 import { defineFusion } from '../define-fusion.ts'
@@ -17,8 +18,12 @@ import { isRandom } from './random-operators.ts'
 /** Bytes that a folded constant may add to the file. */
 const mostGrowth = 16_384
 
+/** Elements of the tensors that are computed here. */
+const mostElements = 65_536
+
 /**
- * f(c₁, c₂, …) → its value, for any part of the graph that depends on constants alone, computed by the runtime itself.
+ * f(c₁, c₂, …) → its value, for any part of the graph that depends on constants alone, computed by the runtime itself, which is not
+ * started for what shape inference knows.
  *
  * Nodes that can be computed are remembered as they are met; a part is computed, as a whole, when the first node is met which needs its
  * result and depends on an input as well. What would make the file grow (an Expand of one number, a dequantised weight) is left alone, and so is
@@ -32,7 +37,6 @@ export function constantFold(): Fusion {
     roots: ['*'],
     rewrite(root, graph, context) {
       const { evaluate } = context
-      if (evaluate === undefined) return undefined
       if (isComputable(root, computable) && fits(root, computable, context)) {
         computable.add(root)
         return undefined
@@ -42,8 +46,9 @@ export function constantFold(): Fusion {
         const producer = value?.producer
         if (value === undefined || producer === undefined || !computable.has(producer)) continue
         if (takesQuantised(root, computable) && partOf(producer).some(isDequantise)) continue
-        const folded = foldedValue(value, producer, evaluate)
-        if (typeof folded === 'string') return folded
+        const part = modelOf(value, producer)
+        const folded = inferredValue(part) ?? (evaluate && evaluatedValue(part, value, evaluate))
+        if (folded === undefined || typeof folded === 'string') return folded
         replacements.push({ from: value, to: constantBeside(producer, graph, folded) })
       }
       return replacements.length > 0 ? replacements : undefined
@@ -124,9 +129,23 @@ function partOf(node: Node): Node[] {
   return [...order]
 }
 
-function foldedValue(value: Value, producer: Node, evaluate: NonNullable<FusionContext['evaluate']>): Tensor | string {
+/** Operators whose results runtimes round each in its own way. */
+const rounded: ReadonlySet<string> = new Set(['Pow'])
+
+/** The value as shape inference computes it: to the last bit, where it does. */
+function inferredValue({ graph }: Model): Tensor | undefined {
+  const [output] = graph.outputs
+  if (output === undefined || [...graph.nodes].some(({ op }) => rounded.has(op))) return undefined
+  const { elementType, shape, data } = inferShapes(graph.model, { mostElements }).factsOf(output) ?? {}
+  const [dims, elements] = [shape, data].map((list) => list?.map(Number))
+  if (elementType === undefined || dims === undefined || elements === undefined) return undefined
+  const isKnown = [...dims, ...elements].every(Number.isFinite)
+  return isKnown ? Tensor.fromNumbers(elementType, dims, elements) : undefined
+}
+
+function evaluatedValue(part: Model, value: Value, evaluate: NonNullable<FusionContext['evaluate']>): Tensor | string {
   try {
-    const outputs = evaluate(concatenate(encode(modelOf(value, producer)).chunks), {})
+    const outputs = evaluate(concatenate(encode(part).chunks), {})
     return outputs[value.name] ?? `the runtime gave no "${value}"`
   } catch (error) {
     return `the runtime cannot compute "${value}": ${error instanceof Error ? error.message : String(error)}`

@@ -18,7 +18,6 @@ import {
   upperBound,
 } from './expression.ts'
 import type { Call } from './operator.ts'
-import { smallSize } from './tensor-facts.ts'
 
 /** One element from the operands' elements, of the given type; undefined when it does not follow. */
 export type ElementFunction = (operands: readonly Dim[], type: ElementType | undefined) => Dim | undefined
@@ -74,10 +73,10 @@ export function elementwiseData(
   type: ElementType | undefined,
   compute: ElementFunction,
 ): readonly Dim[] | undefined {
-  const size = smallSize(shape)
+  const size = call.smallSize(shape)
   if (size === undefined || shape === undefined || type === undefined) return undefined
   const { inputs } = call
-  if (inputs.some((facts) => smallSize(facts?.shape) === undefined)) return undefined
+  if (inputs.some((facts) => call.smallSize(facts?.shape) === undefined)) return undefined
   if (!inputs.some((facts) => facts?.data !== undefined)) return undefined
   const operands: (readonly Dim[])[] = []
   for (const facts of inputs) {

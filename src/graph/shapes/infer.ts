@@ -13,6 +13,8 @@ import { TensorFacts, type TensorShape } from './tensor-facts.ts'
 export interface InferShapesOptions {
   /** Sizes of symbolic dimensions of the graph's inputs by name; one without a name is addressed as `input:axis`, as in `x:0`. */
   dimensions?: Readonly<Record<string, number>>
+  /** Elements of tensors up to this size are carried along. Default: 64. */
+  mostElements?: number
 }
 
 /**
@@ -23,9 +25,9 @@ export interface InferShapesOptions {
  * `shape-mismatch`, naming the node, where the model cannot run with them.
  */
 export function inferShapes(model: Model, options: InferShapesOptions = {}): Shapes {
-  const { dimensions = {} } = options
+  const { dimensions = {}, mostElements } = options
   const pins = checkDimensions(model, dimensions)
-  const shapes = new Shapes(pins)
+  const shapes = new Shapes(pins, { mostElements })
   shapes.inferGraph(model.graph, true)
   if (pins.size > 0 && shapes.conflicts.size > 0) refuse(model, shapes)
   return shapes
@@ -51,6 +53,7 @@ function refuse(model: Model, pinned: Shapes): void {
 export class Shapes implements Surroundings {
   /** Nodes whose inputs cannot be what they are, and why; their outputs are unknown. */
   readonly conflicts = new Map<Node, string>()
+  readonly mostElements: number | undefined
   readonly #pins: ReadonlyMap<string, number>
   /** null for a value that was inferred and is no tensor, or of which nothing is known. */
   readonly #facts = new Map<Value, TensorFacts | null>()
@@ -61,8 +64,12 @@ export class Shapes implements Surroundings {
   readonly #base: Shapes | undefined
 
   /** @internal Made by inferShapes. */
-  constructor(pins: ReadonlyMap<string, number>, base?: Shapes) {
+  constructor(
+    pins: ReadonlyMap<string, number>,
+    { base, mostElements }: { base?: Shapes; mostElements?: number | undefined } = {},
+  ) {
     this.#pins = pins
+    this.mostElements = mostElements
     this.#base = base
   }
 
@@ -123,7 +130,7 @@ export class Shapes implements Surroundings {
   canFollow(node: Node, outputs: readonly (TensorShape | undefined)[]): boolean {
     // One assumption at a time: chains of such nodes would double the work with each.
     if (this.#base !== undefined) return true
-    const assumed = new Shapes(this.#pins, this)
+    const assumed = new Shapes(this.#pins, { base: this, mostElements: this.mostElements })
     assumed.#setOutputs(node, outputs)
     for (let next = node.next; next !== undefined && assumed.conflicts.size === 0; next = next.next) {
       if (usesAny(next, assumed.#facts)) assumed.inferNode(next)
@@ -183,7 +190,7 @@ export class Shapes implements Surroundings {
   /** An input or initializer. */
   #origin(value: Value): TensorFacts | undefined {
     const { initializer } = value
-    if (!value.isInput) return initializer && TensorFacts.ofTensor(initializer)
+    if (!value.isInput) return initializer && TensorFacts.ofTensor(initializer, this.mostElements)
     const { type } = value
     if (type?.kind !== 'tensor') return undefined
     // Inputs of nested graphs are bound by their owner: without it, their declared shape is a guess.

@@ -3,7 +3,7 @@ import type { Graph } from '../graph.ts'
 import type { Node } from '../node.ts'
 import type { Value } from '../value.ts'
 import { broadcastDims, type Dim, equalDims, provablyDifferent, unknownDim } from './expression.ts'
-import type { TensorFacts, TensorShape } from './tensor-facts.ts'
+import { smallSize, type TensorFacts, type TensorShape } from './tensor-facts.ts'
 
 /** What an operator's outputs are, given its inputs. One result stands for the first output. Throws ShapeMismatch. */
 export type Operator = (call: Call) => Outputs
@@ -20,6 +20,8 @@ export class ShapeMismatch extends Error {
 
 /** What control flow needs of the walk it is part of. */
 export interface Surroundings {
+  /** Elements of tensors up to this size are carried along; undefined for the usual size. */
+  readonly mostElements: number | undefined
   factsOf(value: Value): TensorFacts | undefined
   /** Says what an input of a nested graph is. */
   bind(input: Value, facts: TensorShape | undefined): void
@@ -64,6 +66,11 @@ export class Call {
 
   shape(index: number): readonly Dim[] | undefined {
     return this.inputs[index]?.shape
+  }
+
+  /** The number of elements of a shape, if it is known and small enough to carry them along. */
+  smallSize(shape: readonly Dim[] | undefined): number | undefined {
+    return smallSize(shape, this.surroundings.mostElements)
   }
 
   rank(index: number): number | undefined {

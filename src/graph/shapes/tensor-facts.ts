@@ -2,8 +2,8 @@ import type { ElementType } from '../element-type.ts'
 import type { Tensor } from '../tensor.ts'
 import { type Dim, unknownDim, unknownInteger } from './expression.ts'
 
-/** Elements of tensors up to this size are carried along: shapes, axes, indices, scales. */
-export const mostElements = 64
+/** Elements of tensors up to this size are carried along unless more is asked for: shapes, axes, indices, scales. */
+const mostElements = 64
 
 /** What an operator says of one of its outputs. */
 export interface TensorShape {
@@ -50,22 +50,22 @@ export class TensorFacts implements TensorShape {
   }
 
   /** Its elements are decoded only when asked for, and never those of a large tensor. */
-  static ofTensor(tensor: Tensor): TensorFacts {
+  static ofTensor(tensor: Tensor, most?: number): TensorFacts {
     const facts = new TensorFacts(tensor.elementType, tensor.dims)
-    if (smallSize(tensor.dims) !== undefined && tensor.hasNumbers) facts.#read = () => elementsOf(tensor)
+    if (smallSize(tensor.dims, most) !== undefined && tensor.hasNumbers) facts.#read = () => elementsOf(tensor)
     return facts
   }
 }
 
 /** The number of elements if it is known and small. */
-export function smallSize(shape: readonly Dim[] | undefined): number | undefined {
+export function smallSize(shape: readonly Dim[] | undefined, most = mostElements): number | undefined {
   if (shape === undefined) return undefined
   let size = 1
   for (const dim of shape) {
     if (typeof dim !== 'number') return undefined
     size *= dim
   }
-  return size <= mostElements ? size : undefined
+  return size <= most ? size : undefined
 }
 
 /** Shapes hold few elements, but a scalar may lie in a file of its own that is not at hand: then it is not known. */

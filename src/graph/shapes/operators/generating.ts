@@ -14,12 +14,12 @@ import {
   unknownDim,
 } from '../expression.ts'
 import { axisOf, type Call, type Operator, type OperatorTable, ShapeMismatch } from '../operator.ts'
-import { mostElements, smallSize, TensorFacts, unknownDims } from '../tensor-facts.ts'
+import { TensorFacts, unknownDims } from '../tensor-facts.ts'
 import { typeAttribute } from './elementwise.ts'
 
-const constant: Operator = ({ node }) => {
+const constant: Operator = ({ node, surroundings }) => {
   const tensor = node.constantOutput
-  if (tensor !== undefined) return TensorFacts.ofTensor(tensor)
+  if (tensor !== undefined) return TensorFacts.ofTensor(tensor, surroundings.mostElements)
   const sparse = node.attributes.get('sparse_value')?.proto.sparseTensor
   if (!sparse) return undefined
   return { elementType: elementTypeOfCode(sparse.values?.dataType ?? 0), shape: (sparse.dims ?? []).map(int64ToNumber) }
@@ -35,7 +35,7 @@ const constantOfShape: Operator = (call) => {
   const value = call.node.attributes.get('value')?.tensor
   const elementType = value?.elementType ?? 'float32'
   const shape = shapeInput(call, 0)
-  const size = smallSize(shape)
+  const size = call.smallSize(shape)
   if (size === undefined || (value !== undefined && !value.hasNumbers)) return { elementType, shape }
   return { elementType, shape, data: new Array(size).fill(value?.scalar ?? 0) }
 }
@@ -63,10 +63,17 @@ const range: Operator = (call) => {
     return { elementType, shape: [unknownDim()] }
   }
   const count = isWhole ? wholeCount(start, limit, delta) : realCount(Number(start), Number(limit), delta, elementType)
-  const isSmall = typeof count === 'number' && count <= mostElements && isWhole
-  const elements = isSmall ? Array.from({ length: count }, (_, index) => add(start, index * delta)) : undefined
+  const isExact = isWhole || [start, limit, delta].every((number) => isExactFloat(Number(number)))
+  const isSmall = isExact && call.smallSize([count]) !== undefined
+  const elements =
+    isSmall && typeof count === 'number'
+      ? Array.from({ length: count }, (_, index) => add(start, index * delta))
+      : undefined
   return { elementType, shape: [count], data: elements && completeData(elements, elementType) }
 }
+
+/** Whole numbers which float32, and float64, add without rounding. */
+const isExactFloat = (number: number): boolean => Number.isInteger(number) && Math.abs(number) < 2 ** 24
 
 const wholeCount = (start: Dim, limit: Dim, delta: number): Dim =>
   maximum(delta > 0 ? ceilDivide(subtract(limit, start), delta) : ceilDivide(subtract(start, limit), -delta), 0)

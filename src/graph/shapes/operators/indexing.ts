@@ -16,7 +16,7 @@ import {
   upperBound,
 } from '../expression.ts'
 import { axisOf, type Call, type Operator, type OperatorTable, ShapeMismatch, unify } from '../operator.ts'
-import { smallSize, type TensorShape, unknownDims } from '../tensor-facts.ts'
+import { type TensorShape, unknownDims } from '../tensor-facts.ts'
 import { arranged, stridesOf } from './reshaping.ts'
 
 // ---- Slice
@@ -110,7 +110,7 @@ function slicedData(
     origin += first * (strides[range.axis] ?? 1)
     steps[range.axis] = range.step
   }
-  return arranged(data, result, (coordinates) =>
+  return arranged(call, data, result, (coordinates) =>
     coordinates.reduce((sum, at, axis) => sum + at * (steps[axis] ?? 1) * (strides[axis] ?? 1), origin),
   )
 }
@@ -172,18 +172,22 @@ const concat: Operator = (call) => {
     })
   }
   if (shapes.length < call.inputs.length) result[axis] = unknownDim()
-  return { elementType, shape: result, data: axis === 0 ? joinedData(call, result) : undefined }
+  return { elementType, shape: result, data: joinedData(call, result, axis) }
 }
 
-function joinedData(call: Call, shape: readonly Dim[]): readonly Dim[] | undefined {
-  if (smallSize(shape) === undefined || call.inputs.every((facts) => facts?.data === undefined)) return undefined
-  const parts: Dim[] = []
+function joinedData(call: Call, shape: readonly Dim[], axis: number): readonly Dim[] | undefined {
+  const size = call.smallSize(shape)
+  if (size === undefined || call.inputs.every((facts) => facts?.data === undefined)) return undefined
+  const rows = shape.slice(0, axis).reduce<number>((product, dim) => product * Number(dim), 1)
+  const parts: (readonly Dim[])[] = []
   for (const facts of call.inputs) {
     const elements = facts?.elements
     if (elements === undefined) return undefined
-    parts.push(...elements)
+    parts.push(elements)
   }
-  return parts
+  return Array.from({ length: size === 0 ? 0 : rows }, (_, row) =>
+    parts.flatMap((part) => part.slice((row * part.length) / rows, ((row + 1) * part.length) / rows)),
+  ).flat()
 }
 
 const split: Operator = (call) => {

@@ -12,13 +12,13 @@ import {
   unknownDim,
 } from '../expression.ts'
 import { axisOf, broadcast, type Call, type Operator, type OperatorTable, ShapeMismatch } from '../operator.ts'
-import { smallSize, type TensorShape, unknownDims } from '../tensor-facts.ts'
+import { type TensorShape, unknownDims } from '../tensor-facts.ts'
 
 /** The first input under another shape; its elements keep their order. */
 const underShape = (call: Call, shape: readonly Dim[] | undefined): TensorShape => ({
   elementType: call.elementType(0),
   shape,
-  data: smallSize(shape) === undefined ? undefined : call.data(0),
+  data: call.smallSize(shape) === undefined ? undefined : call.data(0),
 })
 
 const reshape: Operator = (call) => {
@@ -135,11 +135,12 @@ export function stridesOf(shape: readonly Dim[]): number[] {
 
 /** A small tensor's elements in another arrangement: `place` gives an element's index in `data` from its coordinates. */
 export function arranged(
+  call: Call,
   data: readonly Dim[],
   shape: readonly Dim[],
   place: (coordinates: readonly number[]) => number,
 ): readonly Dim[] | undefined {
-  const size = smallSize(shape)
+  const size = call.smallSize(shape)
   if (size === undefined) return undefined
   const strides = stridesOf(shape)
   const result: Dim[] = []
@@ -169,7 +170,7 @@ const transpose: Operator = (call) => {
     shape: result,
     data:
       data &&
-      arranged(data, result, (coordinates) =>
+      arranged(call, data, result, (coordinates) =>
         coordinates.reduce((sum, at, axis) => sum + at * (strides?.[permutation[axis] ?? 0] ?? 0), 0),
       ),
   }
@@ -181,7 +182,7 @@ const expand: Operator = (call) => {
   const target = call.elements(1) ?? (typeof count === 'number' ? unknownDims(count) : undefined)
   const shape = broadcast(call.shape(0), target)
   const data = call.data(0)
-  const size = smallSize(shape)
+  const size = call.smallSize(shape)
   return {
     elementType,
     shape,
@@ -216,7 +217,7 @@ const tile: Operator = (call) => {
     shape: result,
     data:
       data &&
-      arranged(data, result, (coordinates) =>
+      arranged(call, data, result, (coordinates) =>
         coordinates.reduce((sum, at, axis) => sum + (at % Number(shape[axis])) * (strides?.[axis] ?? 0), 0),
       ),
   }
