@@ -55,7 +55,7 @@ export function inferredContext(
     return inferred
   }
   return {
-    shape: (value) => value.initializer?.dims ?? shapes().shapeOf(value),
+    shape: (value) => value.constant?.dims ?? shapes().shapeOf(value),
     elementType: (value) => value.elementType ?? shapes().elementTypeOf(value),
     data: (value) => shapes().dataOf(value),
     branch: (node) => shapes().branchOf(node),

@@ -299,6 +299,17 @@ export function removeUnusedInitializers(model: Model): number {
   return count
 }
 
+/** No two nodes of a graph may have one name; what took the place of one node may be two that bear its name. */
+export function nameApart(model: Model): void {
+  for (const graph of model.graph.walkGraphs()) {
+    const names = new Set([''])
+    for (const node of graph.nodes) {
+      if (node.name !== '' && names.has(node.name)) node.name = model.freshName(node.name)
+      names.add(node.name)
+    }
+  }
+}
+
 /** Holds the result of a run to the rules of a graph. Throws FusionError `wrong-rewrite`. */
 export function lintResult(model: Model): void {
   try {

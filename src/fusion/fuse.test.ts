@@ -35,6 +35,17 @@ it('goes by the kernels of the release that the model is to run on', () => {
   expect(operators(fused().model)).toContain('AveragePool')
 })
 
+it('gives no two nodes one name', () => {
+  const twice = defineFusion({
+    name: 'twice',
+    roots: ['Relu'],
+    rewrite: (root, g) => g.op('Neg', [g.op('Neg', root.inputs, {}, { like: root })], {}, { like: root }),
+  })
+  const build = (g: GraphBuilder) => g.output('y', g.op('Relu', [g.input('x')], {}, { name: 'relu' }))
+  const { model } = fuse(buildModel(build), { only: ['twice'], fusions: [twice] })
+  expect([...model.graph.nodes].map(({ name }) => name)).toEqual(['relu', expect.stringMatching(/^relu_/)])
+})
+
 describe('only and skip', () => {
   const fired = (options: Parameters<typeof fuse>[1]): Record<string, number> =>
     fuse(buildModel(chain), options).report.fusions

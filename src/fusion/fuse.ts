@@ -10,6 +10,7 @@ import {
   type DriverResult,
   lintResult,
   type NearMiss,
+  nameApart,
   removeUnusedInitializers,
   runFusions,
   type Step,
@@ -153,6 +154,7 @@ export function fuse(model: Model, options: FuseOptions = {}): { model: Model; r
   if (wanted(declaredShape)) count(declaredShape, correctDeclaredShapes(copy, context))
   if (pinned === model && Object.keys(counts).every((name) => spellings.has(name)))
     return unchanged([...opsetMisses, ...nearMisses])
+  nameApart(copy)
   lintResult(copy)
   return {
     model: copy,

@@ -32,6 +32,19 @@ describe('inputs', () => {
     expect(op.inputs).toEqual([b])
   })
 
+  it('at the end that are not given are not there, but for the first two of a Loop', () => {
+    const model = buildModel((g) => {
+      const body = g.subgraph((inner) => {
+        inner.input('index', 'int64', [])
+        inner.output('on', inner.op('Identity', [inner.input('go', 'bool', [])]))
+      })
+      g.op('Loop', [g.input('count', 'int64', []), undefined], { body }, { name: 'loop' })
+      g.op('Clip', [g.input('x'), undefined, undefined], {}, { name: 'clip' })
+    })
+    expect(findNode(model, 'loop').inputs).toEqual([findValue(model, 'count'), undefined])
+    expect(findNode(model, 'clip').inputs).toEqual([findValue(model, 'x')])
+  })
+
   it('leave places in between empty', () => {
     const model = build()
     const [relu, a] = [findNode(model, 'Relu'), findValue(model, 'a')]

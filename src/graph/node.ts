@@ -172,9 +172,10 @@ export class Node {
     this.graph.model.markChanged()
   }
 
-  /** Optional inputs at the end which are not given are not there. */
+  /** Optional inputs at the end which are not given are not there; but the first two of a Loop are, since any number of others may follow. */
   #trimInputs(): void {
-    while (this.#inputs.length > 0 && this.#inputs.at(-1) === undefined) this.#inputs.pop()
+    const least = this.is('Loop') ? 2 : 0
+    while (this.#inputs.length > least && this.#inputs.at(-1) === undefined) this.#inputs.pop()
   }
 
   /** Every place that holds `from` holds `to` afterwards. */

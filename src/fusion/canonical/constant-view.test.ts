@@ -30,6 +30,7 @@ describe('constant-view works out', () => {
     ['Reshape with a size that is copied', [2, 6], (g, w) => g.op('Reshape', [w, int64([0, 2, 3])]), [2, 2, 3], 7],
     ['Reshape where 0 means 0', [2, 0], (g, w) => g.op('Reshape', [w, int64([0, 5])], { allowzero: 1 }), [0, 5], 14],
     ['Flatten', [2, 3, 4], (g, w) => g.op('Flatten', [w], { axis: -1 }), [6, 4], 13],
+    ['Flatten without elements', [0, 5], (g, w) => g.op('Flatten', [w], { axis: 1 }), [0, 5], 9],
     ['Flatten before the first axis', [2, 3], (g, w) => g.op('Flatten', [w], { axis: 0 }), [1, 6], 9],
     ['Squeeze of all ones', [1, 2, 1, 3], (g, w) => g.op('Squeeze', [w]), [2, 3], 11],
     ['Squeeze by an attribute', [1, 2, 1], (g, w) => g.op('Squeeze', [w], { axes: [2] }), [1, 2], 11],

@@ -39,8 +39,7 @@ function viewedDims(view: Node, { dims, size }: Tensor): number[] | string | und
   if (view.op === 'Flatten') {
     const axis = view.int('axis', 1)
     const split = axis < 0 ? axis + rank : axis
-    const rows = dims.slice(0, split).reduce((product, dim) => product * dim, 1)
-    return [rows, rows === 0 ? 0 : size / rows]
+    return [elementCount(dims.slice(0, split)), elementCount(dims.slice(split))]
   }
   if (view.op === 'Reshape')
     return reshapedDims(dims, size, numbers ?? view.ints('shape'), view.int('allowzero', 0) !== 0)

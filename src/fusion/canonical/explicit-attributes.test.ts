@@ -40,6 +40,15 @@ it('writes out what a convolution leaves to its defaults', async () => {
   })
 })
 
+it('does not take the kernel of a default that a caller may override for the kernel', async () => {
+  const result = await fused((g, x) => {
+    const weight = g.input('w', 'float32', [2, 4, 'height', 'width'])
+    g.graph.setDefault(weight, random.tensor([2, 4, 3, 3]))
+    return g.op('Conv', [x, weight])
+  })
+  expect(attributes(result)).toEqual({})
+})
+
 it('keeps what is given', async () => {
   const given = { dilations: [2, 1], group: 2, kernel_shape: [2, 2], pads: [1, 0, 1, 1], strides: [1, 2] }
   const result = await fused((g, x) => g.op('Conv', [x, random.tensor([2, 2, 2, 2])], given))

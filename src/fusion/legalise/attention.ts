@@ -96,7 +96,7 @@ function heads(root: Node, index: number, graph: GraphBuilder, context: FusionCo
 /** What the runtime and the standard take in different orders, or what has no form. */
 function whyNotLowered(root: Node, context: FusionContext): string | undefined {
   const [query, , , mask, , , length] = root.inputs
-  const isMasked = mask !== undefined || root.int('is_causal', 0) !== 0
+  const isMasked = mask !== undefined || root.int('is_causal', 0) === 1
   if (root.opset > 24) return `it is of opset ${root.opset}`
   if (length !== undefined) return 'the lengths of its keys are an input'
   if (isMasked && root.float('softcap', 0) !== 0)
@@ -159,7 +159,7 @@ function hidingOf(
   context: FusionContext,
 ): Hiding | string {
   const mask = root.inputs[3]
-  const isCausal = root.int('is_causal', 0) !== 0
+  const isCausal = root.int('is_causal', 0) === 1
   if (mask === undefined) return isCausal ? causal(q, k, past, graph, context) : { bias: [] }
   const length = context.shape(mask)?.at(-1)
   const isShorter = typeof length === 'number' && typeof k.positions === 'number' && length !== k.positions

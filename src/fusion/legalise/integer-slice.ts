@@ -22,7 +22,10 @@ export const integerSlice = defineFusion({
     const cuts = shape && cutsOf(root, shape, context)
     if (shape === undefined || cuts === undefined) return 'its bounds are not known'
     if (typeof cuts === 'string') return cuts
-    return cuts.reduce((rest: Value, cut) => gather(graph, rest, cut, root), x)
+    return cuts.reduce(
+      (rest: Value, cut, index) => gather(graph, rest, cut, index === cuts.length - 1 ? { like: root } : {}),
+      x,
+    )
   },
 })
 
@@ -31,8 +34,8 @@ interface Cut {
   readonly positions: readonly number[]
 }
 
-const gather = (graph: GraphBuilder, x: Value, { axis, positions }: Cut, like: Node): Value =>
-  graph.op('Gather', [x, int64(positions)], { axis }, { like })
+const gather = (graph: GraphBuilder, x: Value, { axis, positions }: Cut, options: { like?: Node }): Value =>
+  graph.op('Gather', [x, int64(positions)], { axis }, options)
 
 function cutsOf(root: Node, shape: readonly Dim[], context: FusionContext): Cut[] | string | undefined {
   const [starts, ends, axes, steps] = [1, 2, 3, 4].map((index) => {

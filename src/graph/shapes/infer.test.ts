@@ -34,6 +34,18 @@ describe('inferShapes', () => {
     expect(`${y && inferShapes(model).shapeOf(y)}`).toBe('n,4')
   })
 
+  it('does not know the sizes of an input by its default, which a caller may override', () => {
+    const model = buildModel((g) => {
+      for (const shape of [undefined, ['n']]) {
+        const x = g.input(`x${shape}`, 'float32', shape)
+        g.graph.setDefault(x, Tensor.fromNumbers('float32', [2], [1, 2]))
+        g.output(`y${shape}`, g.op('Relu', [x]))
+      }
+    })
+    const shapes = inferShapes(model)
+    expect(model.graph.outputs.map((y) => shapes.shapeOf(y)?.map(String))).toEqual([undefined, ['n']])
+  })
+
   it('takes placeholders and 0 for sizes that are open, each its own', () => {
     const model = buildModel((g) => {
       const x = g.input('x', 'float32', ['?', '?', 0, undefined, 'None'])

@@ -195,10 +195,9 @@ export class Shapes implements Surroundings {
     if (type?.kind !== 'tensor') return undefined
     // Inputs of nested graphs are bound by their owner: without it, their declared shape is a guess.
     if (value.graph.parent !== undefined) return new TensorFacts(type.elementType, undefined)
-    const shape = type.shape ?? initializer?.dims
     return new TensorFacts(
       type.elementType,
-      shape?.map((dimension, axis) => this.#dimOfInput(value, dimension, axis)),
+      type.shape?.map((dimension, axis) => this.#dimOfInput(value, dimension, axis)),
     )
   }
 
