@@ -208,7 +208,7 @@ export function decodeNodes(
   nodes.forEach((node, index) => {
     const { input, attribute } = protos[index] ?? {}
     input?.forEach((name, place) => {
-      if (name !== '') node.setInput(place, lookUp(name, scope, node))
+      node.setInput(place, name === '' ? undefined : lookUp(name, scope, node))
     })
     for (const item of attribute ?? []) {
       const decoded = decodeAttribute(item, graph, scope, readExternal)

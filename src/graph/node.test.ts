@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { findNode, findValue } from '../../test/support/find.ts'
 import { modelBytes, nodeProto, values } from '../../test/support/model-proto.ts'
 import { buildModel } from './builder.ts'
+import { clone } from './clone.ts'
 import { decode } from './decode.ts'
+import { concatenate, encode } from './encode.ts'
 import { Tensor } from './tensor.ts'
 
 const build = () =>
@@ -41,8 +43,10 @@ describe('inputs', () => {
       g.op('Loop', [g.input('count', 'int64', []), undefined], { body }, { name: 'loop' })
       g.op('Clip', [g.input('x'), undefined, undefined], {}, { name: 'clip' })
     })
-    expect(findNode(model, 'loop').inputs).toEqual([findValue(model, 'count'), undefined])
-    expect(findNode(model, 'clip').inputs).toEqual([findValue(model, 'x')])
+    for (const one of [model, decode(concatenate(encode(model).chunks)), clone(model)]) {
+      expect(findNode(one, 'loop').inputs).toEqual([findValue(one, 'count'), undefined])
+      expect(findNode(one, 'clip').inputs).toEqual([findValue(one, 'x')])
+    }
   })
 
   it('leave places in between empty', () => {
