@@ -21,6 +21,7 @@ import { noOpView } from './canonical/no-op-view.ts'
 import { padChain } from './canonical/pad-chain.ts'
 import { powConstant } from './canonical/pow-constant.ts'
 import { reduceKeepDims } from './canonical/reduce-keep-dims.ts'
+import { redundantRelu } from './canonical/redundant-relu.ts'
 import { repeatedFunction } from './canonical/repeated-function.ts'
 import { reshapeChain } from './canonical/reshape-chain.ts'
 import { reshapeShape } from './canonical/reshape-shape.ts'
@@ -74,6 +75,7 @@ export const fusions = (): readonly Fusion[] => [
   noOpView,
   noOpResize,
   repeatedFunction,
+  redundantRelu,
   // After the no-ops, which make equal nodes look different; it remembers what it met as well.
   commonSubexpression(),
   commonShapeData(),
