@@ -26,6 +26,9 @@ export interface NodeSpec {
   proto?: NodeProto
 }
 
+/** What nearly every node nests; asked for so often that it is made once. */
+const none: readonly Graph[] = []
+
 /** One operator application. Owned by its graph; inputs and attributes change only through its methods. */
 export class Node {
   readonly graph: Graph
@@ -153,9 +156,10 @@ export class Node {
   }
 
   /** Graphs nested in its attributes (If, Loop, Scan, SequenceMap). */
-  get subgraphs(): Graph[] {
-    const graphs: Graph[] = []
-    for (const attribute of this.#attributes.values()) graphs.push(...attribute.graphs)
+  get subgraphs(): readonly Graph[] {
+    let graphs = none
+    for (const attribute of this.#attributes.values())
+      if (attribute.graphs.length > 0) graphs = [...graphs, ...attribute.graphs]
     return graphs
   }
 

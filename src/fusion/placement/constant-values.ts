@@ -8,9 +8,9 @@ export function constantValues(graph: Graph): Set<Value> {
     for (const value of inner.initializers) if (!value.isInput) constants.add(value)
   for (const inner of graph.walkGraphs()) {
     for (const node of inner.nodes) {
+      if (!node.inputs.every((input) => input === undefined || constants.has(input))) continue
       if (node.subgraphs.length > 0 || isRandom(node)) continue
       if (node.outputs.some((output) => output?.isOutput)) continue
-      if (!node.inputs.every((input) => input === undefined || constants.has(input))) continue
       for (const output of node.outputs) if (output !== undefined) constants.add(output)
     }
   }
