@@ -33,7 +33,7 @@ export type Request = RequestBody & { id: number }
 
 export type Reply = { id: number } & (
   | { opened: true }
-  | { outputs: Feeds }
+  | { outputs: Feeds; milliseconds: number }
   | { released: true }
   | {
       error: string

@@ -11,12 +11,18 @@ export interface ModelBytes {
   externalData?: readonly ExternalFile[]
 }
 
+/** What came out of a run, and how long the runtime was at it. */
+export interface Run {
+  outputs: Record<string, Tensor>
+  milliseconds: number
+}
+
 /** A model that the thread loads. */
 export interface RuntimeSession {
   /** Rejects with a RuntimeError. */
   readonly loaded: Promise<void>
   /** May be called before the model is loaded. Throws RuntimeError, `not-loaded` where that fails. */
-  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Run>
   /** Frees the model in the thread. Never throws: a thread that is gone has freed it. */
   release(): Promise<void>
 }
@@ -62,7 +68,7 @@ export class RuntimeThread {
         })
         const reply = await answer
         if (!('outputs' in reply)) throw unexpected()
-        return fromFeeds(reply.outputs)
+        return { outputs: fromFeeds(reply.outputs), milliseconds: reply.milliseconds }
       },
       release: async () => {
         if (this.#worker !== worker) return

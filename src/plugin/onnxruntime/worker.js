@@ -109,11 +109,13 @@ async function answer(request) {
   /** @type {Record<string, Tensor>} */
   const feeds = {}
   for (const [name, tensor] of Object.entries(request.feeds)) feeds[name] = toRuntime(ort, tensor)
+  const started = performance.now()
   const results = await session.run(feeds, { logSeverityLevel: 4 })
+  const milliseconds = performance.now() - started
   /** @type {Record<string, WireTensor>} */
   const outputs = {}
   for (const [name, tensor] of Object.entries(results)) outputs[name] = toWire(name, tensor)
-  return { id, outputs }
+  return { id, outputs, milliseconds }
 }
 
 /**

@@ -134,7 +134,7 @@ export class Reference {
       const { session } = await open(this.#thread, modelBytes(probed), levelsFrom(this.#level), this.#timeout)
       try {
         for (current of this.cases) {
-          compareOutputs(current, await session.run(current.inputs), this.#flat, tolerance, check)
+          compareOutputs(current, (await session.run(current.inputs)).outputs, this.#flat, tolerance, check)
           if (check.fault !== undefined) break
         }
       } finally {
@@ -163,12 +163,12 @@ export class Reference {
     try {
       const { session } = await open(this.#thread, this.#original, [this.#level], this.#timeout)
       try {
-        const repeated = (await session.run(inputs))[output]
+        const repeated = (await session.run(inputs)).outputs[output]
         if (repeated === undefined || isDifferent(compare(before, repeated), 0)) {
           return `the original's output "${output}" differs from run to run`
         }
         for (const seed of [1, 2, 3]) {
-          const moved = (await session.run(perturbed(inputs, seed)))[output]
+          const moved = (await session.run(perturbed(inputs, seed))).outputs[output]
           if (moved === undefined || !isAsLarge(compare(before, moved), difference)) continue
           return `on random inputs the original's output "${output}" changes as much when an input changes by a rounding`
         }
@@ -188,7 +188,7 @@ export class Reference {
   async #runPerturbed(inputs: Tensors): Promise<Tensors> {
     const { session } = await open(this.#thread, modelBytes(perturbedModel(this.#model)), [this.#level], this.#timeout)
     try {
-      return await session.run(inputs)
+      return (await session.run(inputs)).outputs
     } finally {
       await session.release()
     }
@@ -269,7 +269,7 @@ async function rerun(
 ): Promise<Case[]> {
   const { session } = await open(thread, bytes, [level], timeout)
   const again: Case[] = []
-  for (const { inputs } of cases) again.push({ inputs, expected: await session.run(inputs) })
+  for (const { inputs } of cases) again.push({ inputs, expected: (await session.run(inputs)).outputs })
   await session.release()
   return again
 }
@@ -305,11 +305,10 @@ async function collectCases(search: Search): Promise<Case[]> {
       if (++attempts > maxAttempts || performance.now() > deadline) break
       signal.throwIfAborted()
       try {
-        const started = performance.now()
         const result = await runTelling(search, { sizes, roles, choices, distribution: 'normal', seed: 1 })
         cases.push(result.case)
         signal.throwIfAborted()
-        const again = found === undefined && !once && performance.now() - started < slow
+        const again = found === undefined && !once && result.milliseconds < slow
         if (again) cases.push(...(await tryRun(search, { ...result.plan, seed: 2 })))
         found ??= result.plan
         break
@@ -343,28 +342,33 @@ function* startingWith(first: InputSizes, others: Iterable<InputSizes>): Generat
 
 const distributions: readonly Distribution[] = ['normal', 'uniform']
 
+interface Told {
+  case: Case
+  plan: InputPlan
+  /** How long the runtime was at it. */
+  milliseconds: number
+}
+
 /**
  * Runs the model on normal inputs and, where an output is then NaN or flat throughout, on others; gives the run that tells most.
  * Throws NotRunnable when an output is NaN on all of them.
  */
-async function runTelling(
-  { graph, session, floors }: Search,
-  plan: InputPlan,
-): Promise<{ case: Case; plan: InputPlan }> {
-  let best: { case: Case; plan: InputPlan; flat: number } | undefined
+async function runTelling({ graph, session, floors }: Search, plan: InputPlan): Promise<Told> {
+  let best: (Told & { flat: number }) | undefined
   let empty: string | undefined
   const hasFloats = graph.inputs.some(({ elementType, initializer }) => isFloat(elementType) && !initializer)
   for (const distribution of hasFloats ? distributions : distributions.slice(0, 1)) {
     const tried = { ...plan, distribution }
     const inputs = randomInputs(graph, tried)
-    const run: Case = { inputs, expected: await session.run(inputs) }
+    const { outputs, milliseconds } = await session.run(inputs)
+    const run: Case = { inputs, expected: outputs }
     const withoutNumbers = floatOutputs(run).find(([, tensor]) => largestMagnitude(tensor) === undefined)
     if (withoutNumbers !== undefined) {
       empty ??= withoutNumbers[0]
       continue
     }
     const flat = saturatedOutputs([run], floors).length
-    if (best === undefined || flat < best.flat) best = { case: run, plan: tried, flat }
+    if (best === undefined || flat < best.flat) best = { case: run, plan: tried, flat, milliseconds }
     if (flat === 0) break
   }
   if (best === undefined) throw new NotRunnable(`the original's output "${empty}" is NaN throughout on random inputs`)
@@ -391,7 +395,7 @@ function saturatedOutputs(cases: readonly Case[], floors: Floors): string[] {
 async function tryRun(search: Search, plan: InputPlan): Promise<Case[]> {
   const inputs = randomInputs(search.graph, plan)
   try {
-    return [{ inputs, expected: await search.session.run(inputs) }]
+    return [{ inputs, expected: (await search.session.run(inputs)).outputs }]
   } catch (error) {
     if (error instanceof RuntimeError && error.code === 'refused') return []
     throw error
