@@ -1,22 +1,14 @@
-import { clone, type Graph, inlineFunctions, isFloat, type Model, ModelError, Tensor } from '../../graph/index.ts'
+import { clone, inlineFunctions, isFloat, type Model, ModelError } from '../../graph/index.ts'
 import type { OptimizationLevel } from '../onnxruntime/protocol.ts'
 import { RuntimeError } from '../onnxruntime/runtime-error.ts'
-import type { ModelBytes, RuntimeSession, RuntimeThread } from '../onnxruntime/thread.ts'
-import { compare, type Difference, largestMagnitude } from './compare.ts'
-import { type InputRole, inputRole } from './input-role.ts'
-import { type InputSizes, inputSizes } from './input-sizes.ts'
+import type { ModelBytes, RuntimeThread } from '../onnxruntime/thread.ts'
+import { type Case, collectCases, type Floors, type Search, saturatedOutputs, type Tensors } from './cases.ts'
+import { compare, type Difference } from './compare.ts'
 import { modelBytes, sizeOf } from './model-bytes.ts'
-import { type Distribution, type InputPlan, randomInputs } from './random-inputs.ts'
+import { NotRunnable } from './not-runnable.ts'
+import { levels, levelsFrom, openSession } from './open-session.ts'
+import { perturbedInputs, perturbedModel } from './perturbed.ts'
 import { saturatedBelow, saturatingOutputs, withOutputs } from './saturation.ts'
-import { SeededRandom } from './seeded-random.ts'
-
-type Tensors = Record<string, Tensor>
-
-/** One run of the original: what went in and what came out. */
-interface Case {
-  inputs: Tensors
-  expected: Tensors
-}
 
 /** What a comparison of a model with the original found. */
 export interface Check {
@@ -27,27 +19,10 @@ export interface Check {
   fault: { output: string | undefined; reason: string; difference: Difference | undefined; case: Case } | undefined
 }
 
-/** A model that cannot be run on random inputs; the message says why. */
-export class NotRunnable extends Error {
-  override readonly name = 'NotRunnable'
-}
-
-/**
- * The runtime's own optimiser is kept out, because some of its rewrites are wrong and would be blamed on ours; where a model does not load
- * without it, it gets as much as it needs.
- */
-const levels: readonly OptimizationLevel[] = ['disabled', 'basic', 'extended', 'all']
-
 /** Bytes from which a model is run once, in a thread whose memory is given back at once. */
 const large = 256 * 2 ** 20
 /** wasm addresses 4 GiB, and a model is in memory as a file and as a session. */
 const largest = 1.9 * 2 ** 30
-/** Milliseconds past which a second run would be a burden. */
-const slow = 100
-/** Ways to branch that are tried, and ways to size the inputs for each. */
-const maxBranches = 4
-const maxAttempts = 60
-
 /** The original's outputs on seeded inputs: what a fused model is held against. */
 export class Reference {
   readonly cases: readonly Case[]
@@ -131,7 +106,7 @@ export class Reference {
     const check: Check = { maxAbsError: 0, maxRelError: 0, fault: undefined }
     let current = first
     try {
-      const { session } = await open(this.#thread, modelBytes(probed), levelsFrom(this.#level), this.#timeout)
+      const { session } = await openSession(this.#thread, modelBytes(probed), levelsFrom(this.#level), this.#timeout)
       try {
         for (current of this.cases) {
           compareOutputs(current, (await session.run(current.inputs)).outputs, this.#flat, tolerance, check)
@@ -161,14 +136,14 @@ export class Reference {
     const before = output === undefined ? undefined : expected[output]
     if (output === undefined || before === undefined) return undefined
     try {
-      const { session } = await open(this.#thread, this.#original, [this.#level], this.#timeout)
+      const { session } = await openSession(this.#thread, this.#original, [this.#level], this.#timeout)
       try {
         const repeated = (await session.run(inputs)).outputs[output]
         if (repeated === undefined || isDifferent(compare(before, repeated), 0)) {
           return `the original's output "${output}" differs from run to run`
         }
         for (const seed of [1, 2, 3]) {
-          const moved = (await session.run(perturbed(inputs, seed))).outputs[output]
+          const moved = (await session.run(perturbedInputs(inputs, seed))).outputs[output]
           if (moved === undefined || !isAsLarge(compare(before, moved), difference)) continue
           return `on random inputs the original's output "${output}" changes as much when an input changes by a rounding`
         }
@@ -186,7 +161,12 @@ export class Reference {
   }
 
   async #runPerturbed(inputs: Tensors): Promise<Tensors> {
-    const { session } = await open(this.#thread, modelBytes(perturbedModel(this.#model)), [this.#level], this.#timeout)
+    const { session } = await openSession(
+      this.#thread,
+      modelBytes(perturbedModel(this.#model)),
+      [this.#level],
+      this.#timeout,
+    )
     try {
       return (await session.run(inputs)).outputs
     } finally {
@@ -207,8 +187,6 @@ function inlined(model: Model): Model {
     throw error
   }
 }
-
-const levelsFrom = (level: OptimizationLevel): readonly OptimizationLevel[] => levels.slice(levels.indexOf(level))
 
 const describe = ({ code, message }: RuntimeError): string =>
   code === 'refused' || code === 'not-loaded'
@@ -237,28 +215,6 @@ async function runAtFirstLevel(
   throw firstError
 }
 
-/** Loads a model at the first level at which the runtime takes it. Throws the error of the first. */
-async function open(
-  thread: RuntimeThread,
-  bytes: ModelBytes,
-  tried: readonly OptimizationLevel[],
-  timeout: number,
-): Promise<{ session: RuntimeSession; level: OptimizationLevel }> {
-  let firstError: unknown
-  for (const level of tried) {
-    try {
-      const session = thread.load(bytes, level, timeout)
-      await session.loaded
-      return { session, level }
-    } catch (error) {
-      if (!(error instanceof RuntimeError)) throw error
-      firstError ??= error
-      if (error.code !== 'refused') break
-    }
-  }
-  throw firstError
-}
-
 /** Runs the cases again on a model with further outputs. */
 async function rerun(
   thread: RuntimeThread,
@@ -267,139 +223,11 @@ async function rerun(
   timeout: number,
   cases: readonly Case[],
 ): Promise<Case[]> {
-  const { session } = await open(thread, bytes, [level], timeout)
+  const { session } = await openSession(thread, bytes, [level], timeout)
   const again: Case[] = []
   for (const { inputs } of cases) again.push({ inputs, expected: (await session.run(inputs)).outputs })
   await session.release()
   return again
-}
-
-/** The magnitude up to which an output is flat: it says nothing about what went into it. */
-type Floors = (output: string) => number
-
-interface Search {
-  graph: Graph
-  session: RuntimeSession
-  floors: Floors
-  /** One run is enough. */
-  once: boolean
-  /** When to stop trying. */
-  deadline: number
-  signal: AbortSignal
-}
-
-/** Finds inputs on which the model runs, and runs it: twice with different seeds, and once for each further way in which it branches. */
-async function collectCases(search: Search): Promise<Case[]> {
-  const { graph, once, deadline, signal } = search
-  const inputs = graph.inputs.filter(({ initializer }) => initializer === undefined)
-  const opaque = inputs.find(({ elementType }) => elementType === undefined)
-  if (opaque !== undefined) throw new NotRunnable(`the input "${opaque.name}" is not a tensor of a known type`)
-  const roles = new Map(inputs.map((input) => [input.name, inputRole(input)]))
-  const cases: Case[] = []
-  let found: InputPlan | undefined
-  let firstError: RuntimeError | undefined
-  for (const choices of branches(roles)) {
-    const sizings = found === undefined ? inputSizes(graph) : startingWith(found.sizes, inputSizes(graph))
-    let attempts = 0
-    for (const sizes of sizings) {
-      if (++attempts > maxAttempts || performance.now() > deadline) break
-      signal.throwIfAborted()
-      try {
-        const result = await runTelling(search, { sizes, roles, choices, distribution: 'normal', seed: 1 })
-        cases.push(result.case)
-        signal.throwIfAborted()
-        const again = found === undefined && !once && result.milliseconds < slow
-        if (again) cases.push(...(await tryRun(search, { ...result.plan, seed: 2 })))
-        found ??= result.plan
-        break
-      } catch (error) {
-        if (!(error instanceof RuntimeError) || error.code !== 'refused') throw error
-        firstError ??= error
-      }
-    }
-    if (once && found !== undefined) break
-  }
-  if (cases.length > 0) return cases
-  throw new NotRunnable(
-    `no random inputs were found that the model takes: ${firstError?.message ?? 'none could be made'}`,
-  )
-}
-
-/** Every way to set the inputs between whose values the model branches, the likeliest first. */
-function branches(roles: ReadonlyMap<string, InputRole>): ReadonlyMap<string, number>[] {
-  let combinations: ReadonlyMap<string, number>[] = [new Map()]
-  for (const [name, role] of roles) {
-    if (role.kind !== 'choice') continue
-    combinations = combinations.flatMap((known) => role.values.map((value) => new Map([...known, [name, value]])))
-  }
-  return combinations.slice(0, maxBranches)
-}
-
-function* startingWith(first: InputSizes, others: Iterable<InputSizes>): Generator<InputSizes> {
-  yield first
-  yield* others
-}
-
-const distributions: readonly Distribution[] = ['normal', 'uniform']
-
-interface Told {
-  case: Case
-  plan: InputPlan
-  /** How long the runtime was at it. */
-  milliseconds: number
-}
-
-/**
- * Runs the model on normal inputs and, where an output is then NaN or flat throughout, on others; gives the run that tells most.
- * Throws NotRunnable when an output is NaN on all of them.
- */
-async function runTelling({ graph, session, floors }: Search, plan: InputPlan): Promise<Told> {
-  let best: (Told & { flat: number }) | undefined
-  let empty: string | undefined
-  const hasFloats = graph.inputs.some(({ elementType, initializer }) => isFloat(elementType) && !initializer)
-  for (const distribution of hasFloats ? distributions : distributions.slice(0, 1)) {
-    const tried = { ...plan, distribution }
-    const inputs = randomInputs(graph, tried)
-    const { outputs, milliseconds } = await session.run(inputs)
-    const run: Case = { inputs, expected: outputs }
-    const withoutNumbers = floatOutputs(run).find(([, tensor]) => largestMagnitude(tensor) === undefined)
-    if (withoutNumbers !== undefined) {
-      empty ??= withoutNumbers[0]
-      continue
-    }
-    const flat = saturatedOutputs([run], floors).length
-    if (best === undefined || flat < best.flat) best = { case: run, plan: tried, flat, milliseconds }
-    if (flat === 0) break
-  }
-  if (best === undefined) throw new NotRunnable(`the original's output "${empty}" is NaN throughout on random inputs`)
-  return best
-}
-
-const floatOutputs = ({ expected }: Case): [string, Tensor][] =>
-  Object.entries(expected).filter(([, { elementType, size }]) => isFloat(elementType) && size > 0)
-
-/** The outputs which are zero, or flat, in all runs. */
-function saturatedOutputs(cases: readonly Case[], floors: Floors): string[] {
-  const [first] = cases
-  if (first === undefined) return []
-  return floatOutputs(first)
-    .map(([name]) => name)
-    .filter((name) =>
-      cases.every(({ expected }) => {
-        const tensor = expected[name]
-        return tensor === undefined || (largestMagnitude(tensor) ?? 0) <= floors(name)
-      }),
-    )
-}
-
-async function tryRun(search: Search, plan: InputPlan): Promise<Case[]> {
-  const inputs = randomInputs(search.graph, plan)
-  try {
-    return [{ inputs, expected: (await search.session.run(inputs)).outputs }]
-  } catch (error) {
-    if (error instanceof RuntimeError && error.code === 'refused') return []
-    throw error
-  }
 }
 
 function compareOutputs(run: Case, actual: Tensors, flat: ReadonlySet<string>, tolerance: number, check: Check): void {
@@ -426,29 +254,4 @@ const isDifferent = ({ reason, maxRelError }: Difference, tolerance: number): bo
 function isAsLarge(own: Difference, fault: Difference | undefined): boolean {
   if (fault?.maxRelError === undefined) return own.reason !== undefined && own.maxRelError === undefined
   return own.maxRelError === undefined ? own.reason !== undefined : own.maxRelError * 4 >= fault.maxRelError
-}
-
-/** The inputs with each float moved by about a rounding of float32 or, for float16, of float16. */
-function perturbed(inputs: Tensors, seed: number): Tensors {
-  const random = new SeededRandom(seed)
-  return Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, moved(tensor, random)]))
-}
-
-/** The model with its vectors of floats (biases, gains) moved likewise: for models that take whole numbers only. */
-function perturbedModel(model: Model): Model {
-  const copy = clone(model)
-  const random = new SeededRandom(1)
-  for (const value of copy.graph.initializers) {
-    const { initializer } = value
-    if (initializer?.dims.length === 1 && initializer.size > 1) value.initializer = moved(initializer, random)
-  }
-  return copy
-}
-
-function moved(tensor: Tensor, random: SeededRandom): Tensor {
-  const { elementType, dims } = tensor
-  if (!isFloat(elementType)) return tensor
-  const step = elementType === 'float16' || elementType === 'bfloat16' ? 2 ** -9 : 2 ** -21
-  const numbers = tensor.toNumbers().map((value) => value * (1 + (random.uniform() < 0.5 ? -step : step)))
-  return Tensor.fromNumbers(elementType, dims, numbers)
 }

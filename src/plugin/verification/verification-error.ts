@@ -1,4 +1,4 @@
-import type { Verification } from './verify.ts'
+import type { Verification } from './verification.ts'
 
 /** Where a wrong rewrite is. */
 export interface Culprit {
