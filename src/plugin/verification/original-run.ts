@@ -1,4 +1,4 @@
-import { fuse } from '../../fusion/index.ts'
+import { type FuseOptions, fuse } from '../../fusion/index.ts'
 import type { Model } from '../../graph/index.ts'
 import { RuntimeThread } from '../onnxruntime/thread.ts'
 import { NotRunnable } from './not-runnable.ts'
