@@ -1,6 +1,6 @@
 import type { GraphBuilder, Node, Value } from '../../graph/index.ts'
 import { defineFusion } from '../define-fusion.ts'
-import { dequantized, type Quantized } from './quantized.ts'
+import { dequantized, type Quantized, roundTrip } from './quantized.ts'
 
 /**
  * onnxruntime's MatMulIntegerToFloat and DynamicQuantizeMatMul, which its optimiser makes of MatMulInteger and what is around it: MatMul of x and
@@ -15,7 +15,7 @@ export const floatProduct = defineFusion({
     const bias = root.inputs[isDynamic ? 4 : 6]
     if (weight === undefined) return undefined
     if (weight.numbers.constant === undefined) return `"${weight.numbers}" is computed, not a weight`
-    const x = isDynamic ? quantizedHere(root, graph) : firstFactor(root, graph)
+    const x = isDynamic ? root.inputs[0] && roundTrip(graph, root.inputs[0]) : firstFactor(root, graph)
     if (x === undefined || typeof x === 'string') return x
     const W = dequantized(graph, weight, weight.numbers.constant.dims.length - 1)
     if (typeof W === 'string') return W
@@ -23,11 +23,6 @@ export const floatProduct = defineFusion({
     return bias === undefined ? product : graph.op('Add', [product, bias])
   },
 })
-
-/** What DynamicQuantizeMatMul does to its first factor, written out. */
-function quantizedHere({ inputs: [x] }: Node, graph: GraphBuilder): Value | undefined {
-  return x && graph.op('DequantizeLinear', graph.node('DynamicQuantizeLinear', [x], {}, { outputs: 3 }).outputs)
-}
 
 function firstFactor(root: Node, graph: GraphBuilder): Value | string | undefined {
   const quantized = quantizedOf(root, 0, 2, 4)

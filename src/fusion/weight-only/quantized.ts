@@ -22,6 +22,10 @@ export function dynamicallyQuantized({ numbers, scale, zero }: Quantized): Value
   return numbers === y && scale === yScale && zero === yZero ? maker.inputs[0] : undefined
 }
 
+/** What an operator does that quantises its input itself, written out. */
+export const roundTrip = (graph: GraphBuilder, x: Value): Value =>
+  graph.op('DequantizeLinear', graph.node('DynamicQuantizeLinear', [x], {}, { outputs: 3 }).outputs)
+
 /**
  * Dequantize of the numbers. Of constants, scales and zero points may be for each channel, along that axis; a scale that is computed must be that of
  * dynamic quantisation. A string is a reason why not.

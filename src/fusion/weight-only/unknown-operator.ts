@@ -1,7 +1,7 @@
 import { defineFusion } from '../define-fusion.ts'
 
 const roots =
-  `DynamicQuantizeLSTM MatMulInteger16 NhwcMaxPool QAttention QEmbedLayerNormalization QLinearReduceMean QOrderedAttention QOrderedGelu QOrderedLayerNormalization
+  `MatMulInteger16 NhwcMaxPool QAttention QEmbedLayerNormalization QLinearReduceMean QOrderedAttention QOrderedGelu QOrderedLayerNormalization
 QOrderedLongformerAttention QOrderedMatMul QuantizeBFP QuantizeWithOrder DequantizeWithOrder`
     .split(/\s+/)
     .map((op) => `com.microsoft::${op}`)

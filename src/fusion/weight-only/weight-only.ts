@@ -8,18 +8,20 @@ import { floatProduct } from './float-product.ts'
 import { integerProduct } from './integer-product.ts'
 import { linearOperator } from './linear-operator.ts'
 import { linearProduct } from './linear-product.ts'
+import { quantizedLstm } from './quantized-lstm.ts'
 import { quantizedView } from './quantized-view.ts'
 import { unknownOperator } from './unknown-operator.ts'
 
 /** What takes a quantised activation out; the others only spell operators on whole numbers with the pairs that it looks for. */
 const pairs = [activationQuantization, dynamicQuantization]
-const rewrites = [...pairs, integerProduct, floatProduct, linearProduct, linearOperator, quantizedView, unknownOperator]
+const onWholeNumbers = [integerProduct, floatProduct, linearProduct, linearOperator, quantizedLstm]
+const rewrites = [...pairs, ...onWholeNumbers, quantizedView, unknownOperator]
 
 /** Operators that quantise activations, or work on quantised ones, which this may spell on floats. */
 export const quantizedOperators: ReadonlySet<string> = new Set([
   'QuantizeLinear',
   'DynamicQuantizeLinear',
-  ...[integerProduct, floatProduct, linearProduct, linearOperator].flatMap(({ roots }) => roots),
+  ...onWholeNumbers.flatMap(({ roots }) => roots),
 ])
 
 export interface WeightOnly {
