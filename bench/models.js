@@ -1,6 +1,6 @@
 // For every model in the given folders: what `unplugin-onnx fuse` makes of it, and what a WebGPU session keeps of it before and after.
 //
-//   npm run bench:models -- FOLDER... [--sizes FILE.json] [--int64-inputs int32] [--json FILE]
+//   npm run bench:models -- FOLDER... [--sizes FILE.json] [--int64-inputs int32] [--qdq weights] [--json FILE]
 //
 // The file of sizes has, by a model's file name, what `--dim` fixes: { "net.onnx": { "batch": 1 } }.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,10 +13,17 @@ import { sessionPlacement } from './session-placement.js'
 
 const { positionals: folders, values } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'string' }, sizes: { type: 'string' }, 'int64-inputs': { type: 'string' } },
+  options: {
+    json: { type: 'string' },
+    sizes: { type: 'string' },
+    'int64-inputs': { type: 'string' },
+    qdq: { type: 'string' },
+  },
 })
 if (folders.length === 0) {
-  console.error('usage: npm run bench:models -- FOLDER... [--sizes FILE.json] [--int64-inputs int32] [--json FILE]')
+  console.error(
+    'usage: npm run bench:models -- FOLDER... [--sizes FILE.json] [--int64-inputs int32] [--qdq weights] [--json FILE]',
+  )
   process.exit(2)
 }
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
@@ -30,10 +37,9 @@ const sizes = values.sizes === undefined ? {} : JSON.parse(readFileSync(values.s
 /** The flags of `fuse` for a model. */
 const flagsFor = (file) => {
   const fixed = Object.entries(sizes[basename(file)] ?? {}).map(([name, size]) => `${name}=${size}`)
-  const kind = values['int64-inputs']
   return [
     ...(fixed.length > 0 ? ['--dim', fixed.join(',')] : []),
-    ...(kind === undefined ? [] : ['--int64-inputs', kind]),
+    ...['int64-inputs', 'qdq'].flatMap((name) => (values[name] === undefined ? [] : [`--${name}`, values[name]])),
   ]
 }
 const work = mkdtempSync(join(tmpdir(), 'unplugin-onnx-bench-'))

@@ -21,6 +21,15 @@ interface Weight {
   axis?: number
 }
 
+interface GemmParts {
+  scale: Tensor
+  zero?: Tensor | undefined
+  bias?: Tensor | undefined
+  /** Of the dequantisation. */
+  dq?: Record<string, number>
+  attributes?: Record<string, number>
+}
+
 /** Random elements of a type, packed if it has 4 bits. */
 function integers(type: ElementType, dims: readonly number[]): Tensor {
   const size = dims.reduce((product, dim) => product * dim, 1)
@@ -67,6 +76,86 @@ describe('matmul-nbits', () => {
   it('recognises int8 from the opset on that has an axis', async () => {
     for (const opset of [13, 19])
       expect((await fused((g, x) => product(g, x, { type: 'int8' }), { opset })).ops).toEqual(['MatMulNBits'])
+  })
+
+  const gemm = (
+    g: GraphBuilder,
+    x: Value,
+    weight: Tensor,
+    { scale, zero, bias, dq = {}, attributes }: GemmParts,
+  ): Value => {
+    const operands = zero ? [weight, scale, zero] : [weight, scale]
+    return g.op('Gemm', [x, g.op('DequantizeLinear', operands, dq), ...(bias ? [bias] : [])], attributes)
+  }
+  const columns = random.tensor([6], 'float32', [0.01, 0.1])
+  it.each<[string, Tensor, GemmParts, readonly string[]]>([
+    ['Gemm', integers('int8', [64, 6]), { scale: columns, dq: { axis: 1 } }, ['MatMulNBits']],
+    [
+      'Gemm of a transposed weight, with a bias',
+      integers('uint8', [6, 64]),
+      {
+        scale: columns,
+        zero: integers('uint8', [6]),
+        bias: random.tensor([6]),
+        dq: { axis: 0 },
+        attributes: { transB: 1 },
+      },
+      ['MatMulNBits', 'Add'],
+    ],
+    [
+      'Gemm of a transposed weight in blocks, with a bias',
+      integers('int8', [6, 64]),
+      {
+        scale: random.tensor([6, 4], 'float32', [0.01, 0.1]),
+        zero: integers('int8', [6, 4]),
+        bias: random.tensor([1, 6]),
+        dq: { axis: 1, block_size: 16 },
+        attributes: { transB: 1 },
+      },
+      ['MatMulNBits', 'Add'],
+    ],
+  ])('recognises %s', async (_name, weight, parts, expected) => {
+    const { ops } = await fuseFunction(only, ['n', 64])((g, x) => gemm(g, x, weight, parts), options)
+    expect(ops).toEqual(expected)
+  })
+
+  it('leaves Gemm that transposes or scales, and a transposed weight of 4 bits', async () => {
+    const reasonsOf = async (weight: Tensor, parts: Partial<GemmParts>, dims = [64, 64]) =>
+      (await fuseFunction(only, dims)((g, x) => gemm(g, x, weight, { scale: columns, ...parts }), options)).reasons
+    const [weight, dq] = [integers('int8', [64, 6]), { axis: 1 }]
+    for (const attributes of [{ transA: 1 }, { alpha: 0.5 }, { beta: 0.5 }])
+      expect(await reasonsOf(weight, { dq, attributes })).toEqual(['it transposes or scales what it multiplies'])
+    expect(await reasonsOf(integers('int4', [6, 64]), { dq: { axis: 0 }, attributes: { transB: 1 } })).toEqual([
+      'its weight of 4 bits is transposed',
+    ])
+  })
+
+  it('computes the same for Gemm as it comes', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom('int8' as const, 'uint8' as const),
+        fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 5 })),
+        fc.record({ transposed: fc.boolean(), each: fc.boolean(), zero: fc.boolean(), bias: fc.boolean() }),
+        async (type, [M, blocks, N], { transposed, each, zero, bias }) => {
+          const K = blocks * 16
+          const count = each ? [N] : []
+          const parts = {
+            scale: random.tensor(count, 'float32', [0.01, 0.1]),
+            zero: zero ? integers(type, count) : undefined,
+            bias: bias ? random.tensor([N]) : undefined,
+            dq: { axis: transposed ? 0 : 1 },
+            attributes: { transB: transposed ? 1 : 0 },
+          }
+          const weight = integers(type, transposed ? [N, K] : [K, N])
+          const { ops } = await fuseFunction(only, [M, K])((g, x) => gemm(g, x, weight, parts), {
+            ...options,
+            tolerance: 1e-4,
+          })
+          expect(ops[0]).toBe('MatMulNBits')
+        },
+      ),
+      { numRuns: 30 },
+    )
   })
 
   it('computes the same for every size, type and block', async () => {

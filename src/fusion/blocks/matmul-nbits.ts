@@ -1,10 +1,11 @@
 import { Tensor } from '../../graph/index.ts'
 import { defineFusion } from '../define-fusion.ts'
-import { any, constant, node, optional } from '../pattern.ts'
+import { any, constant, either, node, optional } from '../pattern.ts'
 import { microsoft } from './microsoft.ts'
 
-const [x, weight, scale, zero] = [any(), constant(), constant(), constant()]
+const [x, weight, scale, zero, bias] = [any(), constant(), constant(), constant(), any()]
 const dequantize = node('DequantizeLinear', [weight, scale, optional(zero)])
+const gemm = node('Gemm', [x, dequantize, optional(bias)])
 
 /** How many bits an element has, and what is added to make it unsigned, with the zero point that the operator has by default. */
 const formats: Readonly<Record<string, { bits: number; offset: number }>> = {
@@ -20,12 +21,17 @@ const blockSizes = [256, 128, 64, 32, 16]
 /**
  * x·Dequantize(W) → MatMulNBits(x, W), for W of 4 or 8 bits: the weight stays small in memory, and is not dequantised in each run.
  * W of [K, N] becomes [N, K / block, bytes of a block], unsigned; scales and zero points, for blocks, columns or all, one for each block.
+ * Gemm likewise, of W or of W transposed.
  */
 export const matmulNBits = defineFusion({
   name: 'matmul-nbits',
-  pattern: node('MatMul', [x, dequantize]),
+  pattern: either(node('MatMul', [x, dequantize]), gemm),
   conditions: [
     (_match, { target }) => (target === 'onnx' ? 'MatMulNBits is not in the ONNX standard' : undefined),
+    ({ root }) => {
+      const plain = root.int('transA', 0) === 0 && root.float('alpha', 1) === 1 && root.float('beta', 1) === 1
+      return plain ? undefined : 'it transposes or scales what it multiplies'
+    },
     (match) => (match.tensor(weight).dims.length === 2 ? undefined : 'its weight has batches'),
     (match, context) => {
       const { elementType } = match.tensor(scale)
@@ -34,7 +40,9 @@ export const matmulNBits = defineFusion({
     },
   ],
   replace(match, graph) {
-    const W = match.tensor(weight)
+    const transposed = match.root.int('transB', 0) !== 0
+    const W = transposed ? match.tensor(weight).transpose([1, 0]) : match.tensor(weight)
+    if (W === undefined) return 'its weight of 4 bits is transposed'
     const format = formats[W.elementType]
     const [K = 0, N = 0] = W.dims
     if (format === undefined) return `weights of ${W.elementType} have no such operator`
@@ -42,11 +50,12 @@ export const matmulNBits = defineFusion({
     const blocked = dequantizer.int('block_size', 0)
     const size = blocked > 0 ? blocked : blockSizes.find((one) => K % one === 0)
     if (size === undefined || !blockSizes.includes(size)) return `no block size of the runtime divides ${K}`
-    const axis = (dequantizer.int('axis', 1) + 2) % 2
+    const axis = (dequantizer.int('axis', 1) + (transposed ? 1 : 2)) % 2
     const blocks = K / size
-    const s = match.tensor(scale)
+    const turned = (one: Tensor): Tensor => (transposed && one.dims.length === 2 ? one.transpose([1, 0]) : one) ?? one
+    const s = turned(match.tensor(scale))
     const perBlock = placeOf(s.dims, axis, blocked, K, N, size)
-    const z = match.has(zero) ? match.tensor(zero) : undefined
+    const z = match.has(zero) ? turned(match.tensor(zero)) : undefined
     if (perBlock === undefined || (z !== undefined && String(z.dims) !== String(s.dims)))
       return `its scales of [${s.dims}] are not for blocks or columns`
     const scales = s.toNumbers()
@@ -67,7 +76,9 @@ export const matmulNBits = defineFusion({
         ? []
         : [packedPoints(points, format.bits, N, blocks)]),
     ]
-    return microsoft(graph, match.root, 'MatMulNBits', inputs, { K, N, bits: format.bits, block_size: size }).output
+    const attributes = { K, N, bits: format.bits, block_size: size }
+    const product = microsoft(graph, match.root, 'MatMulNBits', inputs, attributes).output
+    return match.has(bias) ? graph.op('Add', [product, match.value(bias)]) : product
   },
 })
 
@@ -90,7 +101,8 @@ function placeOf(
 /** The elements, those of 4 bits unpacked: the first is in the low half of a byte. */
 function integersOf(tensor: Tensor): Int16Array {
   const { elementType, size, bytes } = tensor
-  if (elementType === 'int8' || elementType === 'uint8') return Int16Array.from(tensor.toTypedArray(), Number)
+  if (elementType === 'uint8') return new Int16Array(bytes)
+  if (elementType === 'int8') return new Int16Array(new Int8Array(bytes.buffer, bytes.byteOffset, size))
   return Int16Array.from({ length: size }, (_, index) => {
     const nibble = ((bytes[index >> 1] ?? 0) >> (index % 2 === 0 ? 0 : 4)) & 15
     return elementType === 'int4' && nibble > 7 ? nibble - 16 : nibble
