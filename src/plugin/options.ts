@@ -38,9 +38,10 @@ export interface Options {
    */
   int64Inputs?: Int64Inputs | undefined
   /**
-   * `'weights'`: in quantised models, QuantizeLinear and DequantizeLinear around activations are taken out, and only weights stay quantised.
-   * QuantizeLinear has no WebGPU kernel, so that each would cost copies between GPU and CPU. The outputs change by what rounding did: the
-   * report says by how much, and the build does not fail for it. Default: `'keep'`.
+   * `'weights'`: in quantised models, activations are floats, and only weights stay quantised: QuantizeLinear and DequantizeLinear around
+   * activations are taken out, and MatMulInteger, QLinearConv and the like become operators on floats. They have no WebGPU kernels, so that each
+   * would cost copies between GPU and CPU. The outputs change by what rounding did: the report says by how much, and the build does not fail
+   * for it. Default: `'keep'`.
    */
   qdq?: Qdq | undefined
   /**

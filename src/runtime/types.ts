@@ -117,9 +117,9 @@ export interface ModelReport {
     readonly graphCapture: boolean
   }
   /**
-   * What taking the quantisation of activations out (`qdq: 'weights'`) changed: how many pairs of QuantizeLinear and DequantizeLinear, and how far
-   * the outputs are from those of the quantised model. Left out where there were none, or they were kept. `verification` is about the fusions
-   * that came after.
+   * What taking the quantisation of activations out (`qdq: 'weights'`) changed: how many pairs of quantisation and dequantisation, one for each
+   * use of a quantised activation, and how far the outputs are from those of the quantised model. Left out where there were none, or they were
+   * kept. `verification` is about the fusions that came after.
    */
   readonly quantization?: {
     readonly pairs: number
