@@ -117,6 +117,12 @@ describe('activation-quantization', () => {
       })
       expect(ops(weightOnlyQuantization(model).model)).toEqual([above, 'Neg'])
     }
+    const pooled = buildModel((g) => {
+      const options = { zero: integer('uint8', 0) }
+      const x = g.op('MaxPool', [pair(g, g.input('x', 'float32', [1, 2, 6, 6]), options)], { kernel_shape: [2, 2] })
+      g.output('y', g.op('Neg', [pair(g, g.op('GlobalAveragePool', [x]), options)]))
+    })
+    expect(ops(weightOnlyQuantization(pooled).model)).toEqual(['Clip', 'MaxPool', 'GlobalAveragePool', 'Neg'])
   })
 
   it('lets weights and biases stay quantised', () => {

@@ -57,9 +57,14 @@ function stepsAboveZero(match: Match): number | undefined {
 /** Operators whose results are never below 0. */
 const notNegative = new Set(['Relu', 'Sigmoid', 'HardSigmoid', 'Softmax', 'Softplus', 'Abs', 'Exp', 'Sqrt'])
 
+/** Operators whose results are never below 0 where what they are given is not. */
+const keepsSign = new Set('AveragePool Flatten GlobalAveragePool MaxPool Reshape Transpose'.split(' '))
+
 function isNotNegative({ producer }: Value): boolean {
   if (producer?.is('Clip')) return (producer.inputs[1]?.constant?.scalar ?? -1) >= 0
-  return producer?.domain === '' && notNegative.has(producer.op)
+  if (producer?.domain !== '') return false
+  const [x] = producer.inputs
+  return notNegative.has(producer.op) || (keepsSign.has(producer.op) && x !== undefined && isNotNegative(x))
 }
 
 /** One number is the same for a tensor of rank 0 and of rank 1. */

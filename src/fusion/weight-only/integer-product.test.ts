@@ -144,6 +144,29 @@ describe('integer-product', () => {
     expect(result?.ops).toEqual(['DequantizeLinear', 'MatMul', 'Add', 'Mul', 'Mul'])
   })
 
+  it('makes floats in branches, of weights that are outside', async () => {
+    const { weight, scale, zero } = matrix()
+    const branches = (g: GraphBuilder, product: (inner: GraphBuilder) => Value): void => {
+      const condition = g.op('Greater', [g.op('ReduceMax', [g.input('x', 'float32', [3, 8])], { keepdims: 0 }), 0])
+      const branch = (op: string) => g.subgraph((inner) => inner.output(op, inner.op(op, [product(inner)])))
+      g.output('y', g.op('If', [condition], { then_branch: branch('Neg'), else_branch: branch('Abs') }))
+    }
+    const result = await expectFloats({
+      quantized: (g) => {
+        const [outer, outerScale] = [g.constant(weight), g.constant(scale)]
+        branches(g, (inner) => {
+          const x = g.graph.inputs[0]
+          const { outputs } = inner.node('DynamicQuantizeLinear', [x], {}, { outputs: 3 })
+          const product = inner.op('Cast', [inner.op('MatMulInteger', [outputs[0], outer, outputs[2], zero])], toFloat)
+          return inner.op('Mul', [product, inner.op('Mul', [outputs[1], outerScale])])
+        })
+      },
+      floats: (g) => branches(g, (inner) => inner.op('MatMul', [g.graph.inputs[0], floatsOf(weight, scale, zero)])),
+    })
+    expect(result?.pairs).toBe(2)
+    expect([...(result?.model.graph.walk() ?? [])].map(({ op }) => op)).not.toContain('MatMulInteger')
+  })
+
   it('makes floats of two factors that are computed', async () => {
     for (const more of [[], [float([], [2])]]) {
       const result = await expectFloats({

@@ -75,7 +75,7 @@ const ints = (dims: number[]): Tensor =>
     random
       .tensor(dims)
       .toNumbers()
-      .map((number) => Math.round(number * 100)),
+      .map((number) => Math.round(number * 1500)),
   )
 
 const conv: Drawn = {
