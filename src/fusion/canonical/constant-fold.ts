@@ -62,12 +62,13 @@ const isDequantise = (node: Node): boolean => node.op === 'DequantizeLinear'
 /** Operators through which onnxruntime moves a DequantizeLinear. */
 const passing = new Set(['MaxPool', 'Reshape', 'Transpose', 'Squeeze', 'Unsqueeze', 'Slice'])
 
-/** Whether one of the values that a node takes was dequantised in the run. */
+/** Whether one of the values that a node takes was dequantised in the run; a weight too large to be folded was not. */
 function takesQuantised(node: Node, computable: WeakSet<Node>): boolean {
   return node.inputs.some((input) => {
     let source = input?.producer
     while (source !== undefined && source.domain === '' && passing.has(source.op)) source = source.inputs[0]?.producer
-    return source !== undefined && isDequantise(source) && !computable.has(source)
+    if (source === undefined || !isDequantise(source) || computable.has(source)) return false
+    return source.inputs[0]?.constant === undefined
   })
 }
 

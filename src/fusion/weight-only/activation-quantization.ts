@@ -1,18 +1,25 @@
 import type { GraphBuilder, Node, Tensor, Value } from '../../graph/index.ts'
+import { microsoftDomain } from '../blocks/microsoft.ts'
 import { defineFusion } from '../define-fusion.ts'
-import { any, constant, type Match, node, optional } from '../pattern.ts'
+import { any, constant, either, type Match, node, optional } from '../pattern.ts'
 
 const [x, scale, zero, otherScale, otherZero] = [any(), constant(), constant(), constant(), constant()]
+
 // What quantises an activation may have other users: each is a pair of its own.
-const quantize = node('QuantizeLinear', [x, scale, optional(zero)], { shared: true })
+const pairIn = (domain: string) =>
+  node(
+    'DequantizeLinear',
+    [node('QuantizeLinear', [x, scale, optional(zero)], { shared: true, domain }), otherScale, optional(otherZero)],
+    { domain },
+  )
 
 /**
  * Dequantize(Quantize(x)) → x, or Clip(x) where the lowest quantised number stands for 0: quantisers leave Relu out there, since cutting off below 0 does
- * the same. Not a fusion like the others: without the rounding the numbers are others.
+ * the same. Both in the ONNX standard, or both as onnxruntime has them. Not a fusion like the others: without the rounding the numbers are others.
  */
 export const activationQuantization = defineFusion({
   name: 'activation-quantization',
-  pattern: node('DequantizeLinear', [quantize, otherScale, optional(otherZero)]),
+  pattern: either(pairIn(''), pairIn(microsoftDomain)),
   conditions: [
     (match) => {
       const zeros = [zero, otherZero].map((one) => (match.has(one) ? match.tensor(one) : undefined))
@@ -20,7 +27,8 @@ export const activationQuantization = defineFusion({
       return same ? undefined : 'its two scales or zero points differ'
     },
     (match) => {
-      const [before, after] = [match.node(quantize), match.root].map((one) => settingsOf(one, match.tensor(scale)))
+      const { root } = match
+      const [before, after] = [root.inputs[0]?.producer, root].map((one) => one && settingsOf(one, match.tensor(scale)))
       return before === after ? undefined : 'its two axes or block sizes differ'
     },
     (match, context) => {
@@ -36,7 +44,8 @@ export const activationQuantization = defineFusion({
     if (steps === undefined || isNotNegative(input)) return input
     const s = match.tensor(scale)
     const largest = Number(s.scalar) * steps
-    if (match.root.opset < 11) return graph.op('Clip', [input], { min: 0, max: largest }, { like: match.root })
+    if (match.root.graph.model.opset < 11)
+      return graph.op('Clip', [input], { min: 0, max: largest }, { like: match.root })
     return graph.op('Clip', [input, clipBound(graph, s, 0), clipBound(graph, s, largest)], {}, { like: match.root })
   },
 })

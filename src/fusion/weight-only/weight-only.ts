@@ -10,17 +10,19 @@ import { linearOperator } from './linear-operator.ts'
 import { linearProduct } from './linear-product.ts'
 import { quantizedLstm } from './quantized-lstm.ts'
 import { quantizedView } from './quantized-view.ts'
+import { standardQuantization } from './standard-quantization.ts'
 import { unknownOperator } from './unknown-operator.ts'
 
 /** What takes a quantised activation out; the others only spell operators on whole numbers with the pairs that it looks for. */
 const pairs = [activationQuantization, dynamicQuantization]
 const onWholeNumbers = [integerProduct, floatProduct, linearProduct, linearOperator, quantizedLstm]
-const rewrites = [...pairs, ...onWholeNumbers, quantizedView, unknownOperator]
+const rewrites = [standardQuantization, ...pairs, ...onWholeNumbers, quantizedView, unknownOperator]
 
 /** Operators that quantise activations, or work on quantised ones, which this may spell on floats. */
 export const quantizedOperators: ReadonlySet<string> = new Set([
   'QuantizeLinear',
   'DynamicQuantizeLinear',
+  ...standardQuantization.roots,
   ...onWholeNumbers.flatMap(({ roots }) => roots),
 ])
 
