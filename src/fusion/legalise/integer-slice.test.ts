@@ -22,6 +22,7 @@ testLowering('integer-slice', {
   spellings: {
     'of int32 along one axis': { build: slice([1], [3], [1]), types },
     'of int32 along two axes, backwards': { build: slice([4, 0], [-9, 5], [-1, 2], [-2, 1]), types },
+    'of int32, backwards to an end that is not given': { build: slice([-1], [2 ** 31 - 1], [1], [-2]), types },
     'of uint32, without axes, in opset 11': {
       build: slice([0, 1], [1, 9], undefined, undefined, 'uint32'),
       types,

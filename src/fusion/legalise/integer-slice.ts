@@ -60,11 +60,14 @@ function cutsOf(root: Node, shape: readonly Dim[], context: FusionContext): Cut[
   return cuts
 }
 
+/** The largest whole numbers stand for an end that is not given, backwards too. */
+const isOpen = (end: number): boolean => end === 2 ** 31 - 1 || end === 2 ** 63
+
 /** What Slice takes of an axis: bounds below 0 count from its end, and those beyond it are brought back. */
 function positionsOf(size: number, start: number, end: number, step: number): number[] {
   const [least, most] = step > 0 ? [0, size] : [-1, size - 1]
   const bound = (number: number): number => Math.min(Math.max(number < 0 ? number + size : number, least), most)
   const first = step > 0 ? bound(start) : Math.min(Math.max(start < 0 ? start + size : start, 0), size - 1)
-  const last = bound(end)
+  const last = step < 0 && isOpen(end) ? -1 : bound(end)
   return Array.from({ length: Math.max(0, Math.ceil((last - first) / step)) }, (_, index) => first + index * step)
 }
