@@ -97,6 +97,19 @@ describe('fast-gelu', () => {
       (g, x) => gpt2(g, g.op('ReduceMean', [x], { keepdims: 0 })),
       {},
     ],
+    [
+      'float64, for which its constants are not exact enough',
+      /no kernel for float64/,
+      (g, x) => {
+        const number = (value: number): Tensor => Tensor.fromNumbers('float64', [], [value])
+        const wide = g.op('Cast', [x], { to: 11 })
+        const cubic = g.op('Mul', [g.op('Pow', [wide, number(3)]), number(0.044715)])
+        const tanh = g.op('Tanh', [g.op('Mul', [g.op('Add', [wide, cubic]), number(root)])])
+        const half = g.op('Mul', [wide, number(0.5)])
+        return g.op('Cast', [g.op('Mul', [half, g.op('Add', [tanh, number(1)])])], { to: 1 })
+      },
+      {},
+    ],
     ['the ONNX standard alone', /from opset 20 on/, gpt2, { target: 'onnx' }],
     [
       'another user of a value in between',

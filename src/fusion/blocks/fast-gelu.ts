@@ -1,5 +1,6 @@
 import { defineFusion } from '../define-fusion.ts'
 import { any, either, node, product, scalar, sum } from '../pattern.ts'
+import { whyNoFloatKernel } from './float-kernel.ts'
 import { microsoft } from './microsoft.ts'
 import { numbersKeepRank } from './scalar-rank.ts'
 
@@ -29,6 +30,8 @@ export const fastGelu = defineFusion({
     // wasm's kernel refuses scalars.
     if (!context.shape(match.value(x))?.length) return `"${match.value(x)}" is not known to have an axis`
     if (context.target === 'onnx') return 'Gelu is in the ONNX standard from opset 20 on'
+    const reason = whyNoFloatKernel(match.value(x), context)
+    if (reason !== undefined) return reason
     return microsoft(graph, match.root, 'FastGelu', inputs).output
   },
 })

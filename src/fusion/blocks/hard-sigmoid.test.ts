@@ -90,6 +90,28 @@ describe('hard-sigmoid', () => {
       {},
     ],
     [
+      'whole numbers',
+      /of int32, and a HardSigmoid of floats/,
+      (g, x) => {
+        const number = (value: number): Tensor => Tensor.fromNumbers('int32', [], [value])
+        const shifted = g.op('Add', [g.op('Cast', [x], { to: 6 }), number(3)])
+        const clipped = g.op('Clip', [shifted, number(0), number(6)])
+        return g.op('Cast', [g.op('Div', [clipped, number(6)])], { to: 1 })
+      },
+      { target: 'onnx' },
+    ],
+    [
+      'float64 within float16 of it',
+      /bounded to \[0, 0\.9998/,
+      (g, x) => {
+        const number = (value: number): Tensor => Tensor.fromNumbers('float64', [], [value])
+        const shifted = g.op('Add', [g.op('Cast', [x], { to: 11 }), number(3)])
+        const clipped = g.op('Clip', [shifted, number(0), number(5.999)])
+        return g.op('Cast', [g.op('Div', [clipped, number(6)])], { to: 1 })
+      },
+      { target: 'onnx' },
+    ],
+    [
       'a clip with another user',
       /has 2 users/,
       (g, x) => {

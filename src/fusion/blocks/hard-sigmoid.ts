@@ -1,4 +1,4 @@
-import type { GraphBuilder, Value } from '../../graph/index.ts'
+import { type GraphBuilder, isFloat, type Value } from '../../graph/index.ts'
 import type { FusionContext } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
 import { any, either, type Match, product, scalar, sum } from '../pattern.ts'
@@ -16,13 +16,16 @@ function parameters(match: Match, context: FusionContext): { alpha: number; beta
   const { lower, upper } = clamp.bounds(match)
   if (!(upper > 0)) return `its upper bound is ${upper}, not above 0`
   const one = upper * factor
-  const rounding = context.elementType(match.value(x)) === 'float32' ? 1e-6 : 1e-3
+  const type = context.elementType(match.value(x))
+  const rounding = type === 'float16' || type === 'bfloat16' ? 1e-3 : 1e-6
   if (lower !== 0 || !(Math.abs(one - 1) <= rounding))
     return `it is bounded to [${lower * factor}, ${one}], not to [0, 1]`
   return { alpha: (match.has(slope) ? match.number(slope) : 1) / upper, beta: match.number(shift) / upper }
 }
 
 const kernels = (match: Match, context: FusionContext): string | undefined => {
+  const type = context.elementType(match.value(x))
+  if (!isFloat(type)) return `it is of ${type ?? 'an unknown element type'}, and a HardSigmoid of floats`
   if (context.target === 'onnx') return undefined
   if (match.root.opset >= 22) return 'the runtime has no WebGPU kernel for it at opset 22 and above'
   return whyNoFloatKernel(match.value(x), context)

@@ -5,7 +5,7 @@ import { type Formula, fuseFunction, type Options, variants } from '../../../tes
 import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { spellMean, spellStandardised } from '../../../test/support/spell-norm.ts'
-import { Tensor, type Value } from '../../graph/index.ts'
+import { int64, Tensor, type Value } from '../../graph/index.ts'
 
 const random = new Random(5)
 const only = ['layer-normalization', 'normalization-affine']
@@ -135,6 +135,12 @@ describe('layer-normalization', () => {
       'two different means',
       /the variance over axes 1,2/,
       (g, x) => spellStandardised(g, x, { varianceAxes: [1, 2] }),
+      {},
+    ],
+    [
+      'an axis without elements',
+      /sizes 0 of the axes it is over are not known, or 0/,
+      (g, x) => spellStandardised(g, g.op('Slice', [x, int64([0]), int64([0]), int64([2])])),
       {},
     ],
     [

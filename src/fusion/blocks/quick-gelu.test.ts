@@ -73,6 +73,15 @@ describe('quick-gelu', () => {
       (g, x) => g.op('Mul', [x, g.op('Sigmoid', [x])]),
       { target: 'onnx' },
     ],
+    [
+      'float64, for which its attribute is not exact enough',
+      /no kernel for float64/,
+      (g, x) => {
+        const wide = g.op('Cast', [x], { to: 11 })
+        return g.op('Cast', [g.op('Mul', [wide, g.op('Sigmoid', [wide])])], { to: 1 })
+      },
+      {},
+    ],
   ])('leaves %s alone', async (_name, reason, formula, options) => {
     const { report, reasons } = await fused(formula, options)
     expect(report.fusions).toEqual({})

@@ -1,5 +1,6 @@
 import { defineFusion } from '../define-fusion.ts'
 import { any, either, inverse, node, product, scalar, sum } from '../pattern.ts'
+import { whyNoFloatKernel } from './float-kernel.ts'
 import { microsoft } from './microsoft.ts'
 import { numbersKeepRank } from './scalar-rank.ts'
 
@@ -18,6 +19,7 @@ export const quickGelu = defineFusion({
   conditions: [
     (_match, { target }) => (target === 'onnx' ? 'QuickGelu is not in the ONNX standard' : undefined),
     numbersKeepRank(x),
+    (match, context) => whyNoFloatKernel(match.value(x), context),
   ],
   replace(match, graph) {
     const factor = match.has(alpha) ? match.number(alpha) : match.has(minusAlpha) ? -match.number(minusAlpha) : 1

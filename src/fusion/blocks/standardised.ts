@@ -97,7 +97,7 @@ export function trailingSizes(
   if (axes.some((axis, index) => axis !== rank - axes.length + index))
     return `it is over axes ${axes} of ${rank}, not the last`
   const sizes = context.shape(match.value(data))?.slice(-axes.length) ?? []
-  return sizes.every((size) => typeof size === 'number')
+  return sizes.every((size): size is number => typeof size === 'number' && size > 0)
     ? sizes
-    : `the sizes ${sizes.join(', ')} of the axes it is over are not known`
+    : `the sizes ${sizes.join(', ')} of the axes it is over are not known, or 0`
 }
