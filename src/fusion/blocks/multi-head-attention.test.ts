@@ -318,6 +318,28 @@ describe('multi-head-attention', () => {
       {},
     ],
     [
+      'a scale that float32 makes 0',
+      /its scale is .*e-50, not above 0 and finite/,
+      attention({ mask: (g, scores) => g.op('Mul', [g.op('Mul', [scores, 1e-25]), 1e-25]), scale: 'none' }),
+      {},
+    ],
+    [
+      'an infinite scale',
+      /its scale is Infinity, not above 0 and finite/,
+      attention({ mask: (g, scores) => g.op('Mul', [scores, Number.POSITIVE_INFINITY]), scale: 'none' }),
+      {},
+    ],
+    [
+      'heads without features',
+      /are 1 and 0, not numbers above 0/,
+      (g, x) => {
+        const none = g.op('Slice', [x, int64([0]), int64([0]), int64([2])])
+        const scores = g.op('MatMul', [none, g.op('Transpose', [none], { perm: [0, 2, 1] })])
+        return g.op('MatMul', [g.op('Softmax', [scores], { axis: -1 }), none])
+      },
+      {},
+    ],
+    [
       'keys shared by heads',
       /differ in batch, heads/,
       (g, x) => {

@@ -57,7 +57,9 @@ export const multiHeadAttention = defineFusion({
     const shape = scoreShape(q[0], k[0], unscaled[0])
     if (typeof shape === 'string') return shape
     const scale = (match.has(factor) ? match.number(factor) : 1) * q[0].scale * k[0].scale
-    if (!(scale > 0)) return `its scale is ${scale}, not above 0`
+    // The runtime takes 0, and what float32 makes of less, for a scale that is not given.
+    if (!(Math.fround(scale) > 0) || !Number.isFinite(Math.fround(scale)))
+      return `its scale is ${scale}, not above 0 and finite`
     // Ways that leave a number in are others.
     const sameScale = (ways: Heads[]): Heads[] => ways.filter((way) => way.scale === ways[0]?.scale)
     const inputs = projections(graph, sameScale(q), sameScale(k), unscaled)
@@ -96,8 +98,8 @@ function headsOf(side: Value, isKey: boolean, context: FusionContext): Heads[] {
 function scoreShape(q: Heads, k: Heads, v: Heads): ScoreShape | string {
   const [batch, queries, keys] = [sizeOf(q.axes[0]), sizeOf(q.axes[2]), sizeOf(k.axes[2])]
   const [heads, size] = [sizeOf(q.axes[1]), sizeOf(q.axes[3])]
-  if (typeof heads !== 'number' || typeof size !== 'number')
-    return `heads and their size are ${heads} and ${size}, not numbers`
+  if (typeof heads !== 'number' || typeof size !== 'number' || heads * size === 0)
+    return `heads and their size are ${heads} and ${size}, not numbers above 0`
   const agree = [k, v].every(({ axes }) => sameShape(sizesOf(axes), [batch, heads, keys, size]))
   return agree ? { batch, heads, queries, keys, size } : 'Q, K and V differ in batch, heads or head size'
 }
