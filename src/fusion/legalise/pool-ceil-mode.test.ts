@@ -1,4 +1,6 @@
 import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { fuseFunction } from '../../../test/support/fuse-function.ts'
 import { type Spelling, testLowering } from '../../../test/support/lowering.ts'
 
 type Attributes = Readonly<Record<string, number | string | readonly number[]>>
@@ -47,3 +49,11 @@ for (const op of ['MaxPool', 'AveragePool']) {
     },
   })
 }
+
+it('pool-ceil-mode takes no number but 1 for a size that is rounded up, as the runtime does', async () => {
+  for (const op of ['MaxPool', 'AveragePool']) {
+    const fused = fuseFunction(['pool-ceil-mode', 'lower-opset'], [1, 2, 7, 7])
+    const { report } = await fused(pool(op, { ...twos, ceil_mode: 2 }).build, { opset })
+    expect(report.fusions).not.toHaveProperty('pool-ceil-mode')
+  }
+})

@@ -15,7 +15,7 @@ export const poolCeilMode = defineFusion({
   roots: ['MaxPool', 'AveragePool'],
   rewrite(root, graph, context) {
     const [x] = root.inputs
-    if (context.target === 'onnx' || root.opset < corrected || root.int('ceil_mode', 0) === 0) return undefined
+    if (context.target === 'onnx' || root.opset < corrected || root.int('ceil_mode', 0) !== 1) return undefined
     const sizes = x && context.shape(x)?.slice(2)
     const kernel = root.ints('kernel_shape')
     if (x === undefined || sizes === undefined || kernel === undefined) return `the rank of "${x}" is not known`

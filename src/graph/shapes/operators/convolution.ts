@@ -138,7 +138,7 @@ const pooling: Operator = (call) => {
     throw new ShapeMismatch(`A window of rank ${kernel.length} slides over a tensor of rank ${x.length}.`)
   }
   const [batch = 1, channels = 1, ...spatial] = x
-  const ceilMode = call.node.int('ceil_mode', 0) !== 0
+  const ceilMode = call.node.int('ceil_mode', 0) === 1
   const shape = [batch, channels, ...slideAll(spatial, windowOf(call, kernel), ceilMode)]
   return [
     { elementType, shape },
