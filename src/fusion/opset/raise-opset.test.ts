@@ -75,6 +75,13 @@ describe('raise-opset gives the form of opset 17 to', () => {
     }
   })
 
+  it('Slice to the end and from it, written as the largest integer there is', async () => {
+    const toEnd = { axes: [1, 2], starts: [1, -2], ends: [2 ** 63, 2 ** 63] }
+    expect(await raised(7, (g, x) => g.op('Slice', [x], toEnd))).toEqual(['Slice'])
+    const fromStart = { axes: [3], starts: [-(2 ** 63)], ends: [2] }
+    expect(await raised(9, (g, x) => g.op('Slice', [x], fromStart))).toEqual(['Slice'])
+  })
+
   it('TopK, BatchNormalization, Dropout and Scatter', async () => {
     await raised(9, (g, x) => g.node('TopK', [x], { k: 2, axis: 1 }, { outputs: 2 }).output)
     const parameter = () => random.tensor([3], 'float32', [0.5, 2])
