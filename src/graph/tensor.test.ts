@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type ElementType, elementTypes } from './element-type.ts'
+import { ModelError } from './errors.ts'
 import { decodeFloat16 } from './half-float.ts'
 import { onnx } from './proto/onnx.js'
 import { byteLength, type ExternalLocation, elementCount, Tensor } from './tensor.ts'
@@ -227,6 +228,22 @@ describe('Tensor', () => {
     const externalData = [{ key: 'location', value: 'w.bin' }]
     const tensor = Tensor.fromProto({ dims: [2, 3], dataType: 1, dataLocation: 1, externalData }, noExternal)
     expect(tensor.external).toEqual({ location: 'w.bin', offset: 0, length: 24 })
+  })
+
+  it('outside the file says where it was looked for, whatever the reader throws', () => {
+    const externalData = [{ key: 'location', value: 'w.bin' }]
+    const tensor = (error: unknown) =>
+      Tensor.fromProto({ name: 'w', dims: [2], dataType: 1, dataLocation: 1, externalData }, () => {
+        throw error
+      })
+    expect(() => tensor(new Error('no such file')).bytes).toThrow(
+      expect.objectContaining({
+        code: 'external-data-missing',
+        problem: expect.stringMatching(/"w\.bin": no such file/),
+      }),
+    )
+    const known = new ModelError('external-data-truncated', 'short')
+    expect(() => tensor(known).bytes).toThrow(known)
   })
 
   it('counts elements and bytes, packed types rounded up', () => {

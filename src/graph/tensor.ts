@@ -14,7 +14,7 @@ export interface ExternalLocation {
   length: number
 }
 
-/** Gives the bytes of an external tensor. Throws a ModelError when they cannot be had. */
+/** Gives the bytes of an external tensor, or throws: what is no ModelError becomes one (`external-data-missing`). */
 export type ExternalDataReader = (place: ExternalLocation) => Uint8Array
 
 const EXTERNAL = 1
@@ -162,7 +162,7 @@ export class Tensor {
     const tensor: Tensor = new Tensor(elementType, dims, proto, () => {
       const place = tensor.external
       if (place === undefined) return typedFieldBytes(proto, elementType, dims)
-      const bytes = readExternal(place)
+      const bytes = readFrom(place, readExternal)
       checkLength(elementType, dims, bytes.byteLength, name)
       return bytes
     })
@@ -187,6 +187,19 @@ function checkLength(type: ElementType, dims: readonly number[], length: number,
     `${label} of type ${type} and dims [${dims}] needs ${expected} bytes of data and has ${length}.`,
     reexport,
   )
+}
+
+function readFrom(place: ExternalLocation, readExternal: ExternalDataReader): Uint8Array {
+  try {
+    return readExternal(place)
+  } catch (cause) {
+    if (cause instanceof ModelError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new ModelError('external-data-missing', `The model keeps weights in "${place.location}": ${reason}`, {
+      remedy: 'Place that file beside the model.',
+      cause,
+    })
+  }
 }
 
 function externalLocation(proto: TensorProto, tensor: Tensor): ExternalLocation {
