@@ -40,8 +40,8 @@ function ortTensor(tensor) {
   return new ort.Tensor(tensor.elementType, tensor.toTypedArray(), dims)
 }
 
-/** Small seeded inputs for models that come without: unknown sizes are 2, or what is given for their name or `input:axis`. */
-export function randomInputs(model, sizes = new Map()) {
+/** Small seeded inputs for models that come without: unknown sizes are what is given for their name or `input:axis`, or else `unknown`. */
+export function randomInputs(model, sizes = new Map(), unknown = 2) {
   let seed = 1
   const random = () => {
     seed = (seed * 1664525 + 1013904223) >>> 0
@@ -50,13 +50,20 @@ export function randomInputs(model, sizes = new Map()) {
   const feeds = {}
   for (const input of model.graph.inputs) {
     if (input.initializer !== undefined || input.elementType === undefined) continue
-    const dims = (input.shape ?? [2]).map((dim, axis) => {
+    const dims = (input.shape ?? [unknown]).map((dim, axis) => {
       const given = sizes.get(dim) ?? sizes.get(`${input.name}:${axis}`)
-      return given ?? (typeof dim === 'number' && dim > 0 ? dim : 2)
+      return given ?? (typeof dim === 'number' && dim > 0 ? dim : unknown)
     })
     const size = dims.reduce((product, dim) => product * dim, 1)
     const numbers = Float64Array.from({ length: size }, () => random() * 2 - 1)
-    feeds[input.name] = ortTensor(Tensor.fromNumbers(input.elementType, dims, numbers))
+    const tensor =
+      input.elementType === 'string'
+        ? Tensor.fromStrings(
+            dims,
+            Array.from(numbers, (number) => (number < 0 ? 'a' : 'b')),
+          )
+        : Tensor.fromNumbers(input.elementType, dims, numbers)
+    feeds[input.name] = ortTensor(tensor)
   }
   return feeds
 }
