@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { sha256OfFile } from './read-model.ts'
+import { sha256OfFile } from './sha256-of-file.ts'
 
 /** A file of a cache entry; `name` holds the hash of its content. */
 export interface StoredFile {

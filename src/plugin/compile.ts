@@ -11,8 +11,9 @@ import type { ResolvedOptions, VerifyOptions } from './options.ts'
 import { placementReport } from './placement-report.ts'
 import { type QuantizationReport, quantizationReport } from './quantization-report.ts'
 import type { ModelQuery } from './query.ts'
-import { displayPath, type ModelOnDisk, readModel, sha256OfFile } from './read-model.ts'
+import { displayPath, type ModelOnDisk, readModel } from './read-model.ts'
 import { type ModelRequest, type RequestedModel, requestedModel } from './requested-model.ts'
+import { sha256OfFile } from './sha256-of-file.ts'
 import type { Fused, OriginalRun } from './verification/index.ts'
 
 /** A file that the app downloads. */

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { open, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { decode, type ExternalLocation, type Graph, type Model, ModelError, type Tensor } from '../graph/index.ts'
@@ -42,13 +41,6 @@ export async function readModel(file: string, watch: (file: string) => void = ()
   } catch (error) {
     throw error instanceof ModelError ? error.inFile(displayPath(file)) : error
   }
-}
-
-/** SHA-256 of a file, hexadecimal; it is streamed, so any size will do. */
-export async function sha256OfFile(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
-  return hash.digest('hex')
 }
 
 /** A path as messages show it: relative to where the build was started, when it lies below. */
