@@ -40,20 +40,16 @@ const commands = {
 
 /** Wall time and peak memory of a process, as GNU time tells them. */
 function measured([command, ...args]) {
-  const started = performance.now()
   const { status, stderr } = spawnSync(python, ['-c', wait, command, ...args], { encoding: 'utf8', timeout: 600_000 })
-  const seconds = (performance.now() - started) / 1000
   const lines = stderr.trim().split('\n')
-  return {
-    seconds,
-    megabytes: Number(lines.at(-1)) / 1024,
-    failed: status === 0 ? undefined : (lines.at(-2) ?? 'killed'),
-  }
+  const [seconds, kilobytes] = lines.at(-1)?.split(' ').map(Number) ?? []
+  return { seconds, megabytes: kilobytes / 1024, failed: status === 0 ? undefined : (lines.at(-2) ?? 'killed') }
 }
 const wait = `
-import resource, subprocess, sys
+import resource, subprocess, sys, time
+started = time.perf_counter()
 status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
 sys.exit(status)`
 
 /** Whether an optimised model computes what the original does. */
