@@ -264,6 +264,24 @@ describe('flat outputs', () => {
     passes(await compare(confidence(3), confidence(3.000001)))
   })
 
+  test('are told apart by the same under another name, where something only moved it', async () => {
+    const moved = (factor: number): Build =>
+      unary((g, x) => {
+        const logit = g.node('Sub', [g.op('Mul', [x, factor]), 60], {}, { outputs: ['logit'] }).output
+        return g.op('Sigmoid', [g.op('Identity', [g.op('Unsqueeze', [logit, int64([0])])])])
+      })
+    const view = (factor: number): Build =>
+      unary((g, x) => {
+        const logit = g.node('Sub', [g.op('Mul', [x, factor]), 60], {}, { outputs: ['logit'] }).output
+        return g.op('Unsqueeze', [g.op('Sigmoid', [logit]), int64([0])])
+      })
+    passes(await compare(moved(3), view(3.000001)))
+    expect(await compare(moved(1), view(1.1))).toMatchObject({
+      status: 'failed',
+      reason: expect.stringContaining('"logit"'),
+    })
+  })
+
   test('are not verified when the fused model does not have it', async () => {
     const fused: Build = unary((g, x) => g.op('Sigmoid', [g.op('Sub', [g.op('Mul', [x, 1.1]), 60])]))
     expect(await compare(confidence(1), fused)).toMatchObject({ status: 'not-verified' })
