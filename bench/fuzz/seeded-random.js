@@ -1,18 +1,16 @@
-/** Seeded numbers, the same on every machine (Mulberry32). */
+import { SeededRandom as Numbers } from '../../dist/plugin/verification/seeded-random.js'
+
+/** Seeded choices, the same on every machine: the numbers that verifications draw, as a fuzzer asks for them. */
 export class SeededRandom {
-  #state
+  #numbers
 
   constructor(seed) {
-    this.#state = seed >>> 0
+    this.#numbers = new Numbers(seed)
   }
 
   /** In [0, 1). */
   uniform() {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let t = this.#state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+    return this.#numbers.uniform()
   }
 
   /** A whole number, both ends included. */
@@ -33,9 +31,9 @@ export class SeededRandom {
     return list.map(() => rest.splice(this.integer(0, rest.length - 1), 1)[0])
   }
 
-  /** Standard normal: Box and Muller. */
+  /** Standard normal. */
   normal() {
-    return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform())
+    return this.#numbers.normal()
   }
 
   /** Numbers that suit an element type: normal ones, with zeros and ties in some tensors; small whole ones. */

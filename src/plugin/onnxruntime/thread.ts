@@ -77,11 +77,6 @@ export class RuntimeThread {
     }
   }
 
-  /** Lets the process end though an answer is awaited. */
-  unref(): void {
-    this.#worker?.unref()
-  }
-
   /** Ends the thread and gives its memory back; calls under way fail. A later call starts it anew. */
   async dispose(): Promise<void> {
     const worker = this.#worker
