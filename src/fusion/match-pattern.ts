@@ -36,7 +36,7 @@ const largestSearch = 512
  */
 export function* matchesOf(pattern: RootPattern, root: Node): Generator<Match | Refusal, void, undefined> {
   const [output] = root.outputs
-  if (output === undefined) return
+  if (output === undefined || !mayMatch(pattern, output)) return
   let tried = 0
   for (const state of matchValue(pattern, output, { previous: undefined })) {
     yield conclude(state, root)
@@ -114,6 +114,38 @@ function bound(pattern: Pattern, state: State): State | undefined {
   return undefined
 }
 
+/** Whether the operators nearest to a value agree with a pattern. Most of what is tried fails here, where that costs next to nothing. */
+function mayMatch(pattern: ValuePattern, value: Value): boolean {
+  if (pattern.kind === 'scalar') return value.constant !== undefined
+  if (pattern.kind === 'node') return isOneOf(pattern.ops, pattern.options.domain ?? '', value.producer)
+  if (pattern.kind === 'either') return pattern.alternatives.some((alternative) => mayMatch(alternative, value))
+  if (pattern.kind === 'inverse') return mayMatch(pattern.pattern, value)
+  if (pattern.kind === 'group') {
+    const { group, parts } = pattern
+    return (
+      isOneOf([group.combine, group.undo, group.invert], '', value.producer) &&
+      parts.every((part) => mayBePart(part, group, value, parts.length))
+    )
+  }
+  return true
+}
+
+/** Whether a pattern may be among that many parts of a product (or a sum). */
+function mayBePart(pattern: ValuePattern, group: Group, value: Value, count: number): boolean {
+  if (mayMatch(pattern, value)) return true
+  const { producer } = value
+  if (!isOneOf([group.combine, group.undo, group.invert], '', producer)) return false
+  const variables = producer.inputs.filter((input) => input?.constant === undefined)
+  const others = Math.max(0, variables.length - 1)
+  return (
+    count > others &&
+    producer.inputs.some((input) => input !== undefined && mayBePart(pattern, group, input, count - others))
+  )
+}
+
+const isOneOf = (ops: readonly string[], domain: string, node: Node | undefined): node is Node =>
+  node !== undefined && ops.includes(node.op) && node.domain === domain
+
 function* matchValue(pattern: ValuePattern, value: Value, state: State): States {
   if (pattern.kind === 'inverse') return
   // The same pattern object twice means the same value twice.
@@ -158,6 +190,7 @@ function* matchInputs(patterns: readonly Pattern[], inputs: readonly (Value | un
     if (pattern.kind === 'optional') yield* matchInputs(others, rest, state)
   } else {
     const inner = pattern.kind === 'optional' ? pattern.pattern : pattern
+    if (!mayMatch(inner, input)) return
     for (const found of matchValue(inner, input, state)) yield* matchInputs(others, rest, found)
   }
 }
@@ -191,7 +224,7 @@ function* matchParts(patterns: readonly ValuePattern[], parts: Reading['parts'],
   const inverted = pattern.kind === 'inverse'
   const inner = pattern.kind === 'inverse' ? pattern.pattern : pattern
   for (const [index, part] of parts.entries()) {
-    if (part.inverted !== inverted) continue
+    if (part.inverted !== inverted || !mayMatch(inner, part.value)) continue
     for (const found of matchValue(inner, part.value, state))
       yield* matchParts(others, parts.toSpliced(index, 1), found)
   }

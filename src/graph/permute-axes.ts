@@ -22,10 +22,10 @@ export function permuteAxes(source: TypedArray, dims: readonly number[], permuta
   if (columns !== undefined) outer.splice(beside, 1)
   const columnStep = columns === undefined ? 0 : (targetSteps[beside] ?? 0)
   const steps = targetSteps.filter((_, axis) => axis !== beside)
-  for (const [to, from] of places(outer, steps)) {
+  forEachPlace(outer, steps, (to, from) => {
     if (columns === undefined) copyRow(source, from, inner, target, to)
     else transposeMatrix(source, from, inner, target, to, { size: columns.size, step: columnStep })
-  }
+  })
   return target
 }
 
@@ -76,15 +76,22 @@ function stepsOf(dims: readonly number[]): number[] {
   return steps
 }
 
-/** For each combination of indices along the axes, its place in the target and in the source. */
-function* places(axes: readonly Axis[], targetSteps: readonly number[]): Generator<readonly [number, number]> {
-  const [axis, ...rest] = axes
-  const [targetStep = 0, ...restSteps] = targetSteps
+/** Calls back for each combination of indices along the axes, with its place in the target and in the source. */
+function forEachPlace(
+  axes: readonly Axis[],
+  targetSteps: readonly number[],
+  call: (to: number, from: number) => void,
+  depth = 0,
+  to = 0,
+  from = 0,
+): void {
+  const axis = axes[depth]
   if (axis === undefined) {
-    yield [0, 0]
+    call(to, from)
     return
   }
+  const targetStep = targetSteps[depth] ?? 0
   for (let index = 0; index < axis.size; index++) {
-    for (const [to, from] of places(rest, restSteps)) yield [to + index * targetStep, from + index * axis.step]
+    forEachPlace(axes, targetSteps, call, depth + 1, to + index * targetStep, from + index * axis.step)
   }
 }
