@@ -3,7 +3,7 @@ import type { Tensor } from '../../graph/index.ts'
 import { takeWorker } from '../onnxruntime-worker.ts'
 import type { ExternalFile, OptimizationLevel, Reply, Request, RequestBody } from './protocol.ts'
 import { RuntimeError } from './runtime-error.ts'
-import { fromFeeds, joined, toFeeds } from './wire.ts'
+import { fromFeeds, joined, packed, toFeeds } from './wire.ts'
 
 /** A model's bytes, and the files of weights beside it. */
 export interface ModelBytes {
@@ -50,10 +50,9 @@ export class RuntimeThread {
   load(model: ModelBytes, level: OptimizationLevel, timeout: number): RuntimeSession {
     const bytes = joined(model.chunks)
     const session = ++this.#lastSession
-    const { externalData = [] } = model
-    const loaded = this.#ask({ kind: 'open', session, bytes, externalData, level }, timeout, [bytes.buffer]).then(
-      () => undefined,
-    )
+    const { files: externalData, buffer } = packed(model.externalData ?? [])
+    const request = { kind: 'open', session, bytes, externalData, level } as const
+    const loaded = this.#ask(request, timeout, [bytes.buffer, buffer]).then(() => undefined)
     // Who asks for a run only is told by that.
     loaded.catch(() => undefined)
     const worker = this.#worker

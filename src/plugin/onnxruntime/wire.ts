@@ -1,5 +1,5 @@
 import { type ElementType, elementTypes, Tensor } from '../../graph/index.ts'
-import type { Feeds, WireTensor } from './protocol.ts'
+import type { ExternalFile, Feeds, WireTensor } from './protocol.ts'
 
 /** A tensor ready to be sent: its bytes are a buffer of their own, not a view that would drag a whole model file along. */
 export function toWire(tensor: Tensor): WireTensor {
@@ -36,4 +36,23 @@ export function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
     offset += chunk.byteLength
   }
   return whole
+}
+
+/**
+ * Files as they are handed over: those in shared memory as they lie, the others in one buffer, to be transferred. It is resizable, so that the
+ * thread can give its memory back as soon as the runtime has read it.
+ */
+export function packed(files: readonly ExternalFile[]): { files: readonly ExternalFile[]; buffer: ArrayBuffer } {
+  const apart = files.filter(({ data }) => !(data.buffer instanceof SharedArrayBuffer))
+  const size = apart.reduce((sum, { data }) => sum + data.byteLength, 0)
+  const buffer = new ArrayBuffer(size, { maxByteLength: size })
+  let offset = 0
+  const moved = new Map<ExternalFile, ExternalFile>()
+  for (const file of apart) {
+    const data = new Uint8Array(buffer, offset, file.data.byteLength)
+    data.set(file.data)
+    offset += data.byteLength
+    moved.set(file, { ...file, data })
+  }
+  return { files: files.map((file) => moved.get(file) ?? file), buffer }
 }

@@ -3,11 +3,11 @@
  * The thread that runs models with onnxruntime-web's wasm provider. Plain JavaScript, because Node starts it as a file of its own.
  * It holds sessions by number and knows nothing else: see protocol.ts.
  *
- * @import { Feeds, Reply, Request, WireTensor, WorkerData } from './protocol.ts'
+ * @import { ExternalFile, Feeds, Reply, Request, WireTensor, WorkerData } from './protocol.ts'
  * @import { InferenceSession, Tensor } from 'onnxruntime-web'
  */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { parentPort, workerData } from 'node:worker_threads'
 
 /** @type {WorkerData} */
@@ -42,44 +42,75 @@ const viewOf = /** @type {const} */ ({
 let loaded
 
 function loadRuntime() {
-  loaded ??= import('onnxruntime-web').then(
-    async (ort) => {
-      ort.env.wasm.numThreads = 1
-      ort.env.logLevel = 'fatal'
-      await compileRuntime(ort)
-      return ort
-    },
-    (cause) => {
-      throw new Error(`onnxruntime-web could not be loaded (${cause.message}). Run: npm install onnxruntime-web`, {
-        cause,
-      })
-    },
-  )
+  loaded ??= importRuntime().catch((cause) => {
+    throw new Error(`onnxruntime-web could not be loaded (${cause.message}). Run: npm install onnxruntime-web`, {
+      cause,
+    })
+  })
   return loaded
 }
 
-/** A model of one Identity, of opset 13. */
-const smallestModel = Buffer.from('CAhCBAoAEA06KwoQCgF4EgF5IghJZGVudGl0eRIBZ1oPCgF4EgoKCAgBEgQKAggBYgMKAXk=', 'base64')
-
-/**
- * The runtime compiles itself when it gets its first model. It leaves its own file behind, 14 MB twice, which are given back before a real
- * model needs room.
- *
- * @param {typeof import('onnxruntime-web')} ort
- */
-async function compileRuntime(ort) {
-  const session = await ort.InferenceSession.create(smallestModel, { executionProviders: ['wasm'] })
-  await session.release()
-  // Until what called it has returned, its stack holds on to the file.
-  await new Promise((resolve) => setImmediate(resolve))
-  collectGarbage()
+async function importRuntime() {
+  const compiled = compileRuntime()
+  const ort = await import('onnxruntime-web')
+  ort.env.wasm.numThreads = 1
+  ort.env.logLevel = 'fatal'
+  if (compiled !== undefined) handOver(compiled, ort)
+  return ort
 }
 
-function collectGarbage() {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc')
-  setFlagsFromString('--no-expose-gc')
-  collect()
+/**
+ * The runtime's WebAssembly, as V8 keeps it. By itself the runtime would read its 14 MB into one buffer, copy them into a second, and leave
+ * both for some later time. A resizable buffer gives its memory back when told.
+ *
+ * @returns {WebAssembly.Module | undefined} undefined where a release has the file elsewhere: it loads that by itself then.
+ */
+function compileRuntime() {
+  let file
+  try {
+    file = openSync(createRequire(import.meta.url).resolve('onnxruntime-web/ort-wasm-simd-threaded.wasm'), 'r')
+  } catch {
+    return undefined
+  }
+  const { size } = fstatSync(file)
+  const bytes = new ArrayBuffer(size, { maxByteLength: size })
+  let read = 0
+  try {
+    for (let count = -1; count !== 0; read += count) count = readSync(file, new Uint8Array(bytes, read))
+  } finally {
+    closeSync(file)
+  }
+  const compiled = new WebAssembly.Module(bytes)
+  bytes.resize(0)
+  return compiled
+}
+
+/**
+ * Lets the runtime, which knows no other way, take its compiled self where it would compile its file.
+ *
+ * @param {WebAssembly.Module} compiled
+ * @param {typeof import('onnxruntime-web')} ort
+ */
+function handOver(compiled, ort) {
+  ort.env.wasm.wasmBinary = new ArrayBuffer(1)
+  const { instantiate } = WebAssembly
+  Object.assign(WebAssembly, {
+    /** @param {BufferSource} _file @param {WebAssembly.Imports} imports */
+    async instantiate(_file, imports) {
+      return { module: compiled, instance: await instantiate(compiled, imports) }
+    },
+  })
+}
+
+/**
+ * The runtime has a copy of its own, and needs the room.
+ *
+ * @param {readonly ExternalFile[]} files
+ */
+function giveBack(files) {
+  for (const { data } of files) {
+    if (data.buffer instanceof ArrayBuffer && data.buffer.resizable) data.buffer.resize(0)
+  }
 }
 
 /**
@@ -95,7 +126,9 @@ async function answer(request) {
       graphOptimizationLevel: request.level,
       externalData: [...request.externalData],
       logSeverityLevel: 4,
-    })
+      // Weights in the order that suits a kernel are a second copy, and pay off after some runs.
+      extra: { session: { disable_prepacking: '1' } },
+    }).finally(() => giveBack(request.externalData))
     sessions.set(request.session, session)
     return { id, opened: true }
   }
