@@ -65,6 +65,15 @@ export function rootsOf(pattern: ValuePattern): readonly string[] {
 
 /** The operators that are part of a pattern in each of its spellings. */
 export function requiredBy(pattern: Pattern): ReadonlySet<string> {
+  const known = required.get(pattern) ?? requiredByParts(pattern)
+  required.set(pattern, known)
+  return known
+}
+
+/** Patterns share their parts, and parts of parts: one that was asked each time it is met would be asked a thousand times. */
+const required = new WeakMap<Pattern, ReadonlySet<string>>()
+
+function requiredByParts(pattern: Pattern): ReadonlySet<string> {
   if (pattern.kind === 'node') {
     const parts = pattern.inputs.flatMap((input) => [...requiredBy(input)])
     return new Set(pattern.ops.length === 1 ? [...rootsOf(pattern), ...parts] : parts)
