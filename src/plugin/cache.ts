@@ -1,7 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { displayPath } from './display-path.ts'
+import { PluginError } from './plugin-error.ts'
 import { sha256OfFile } from './sha256-of-file.ts'
 
 /** A file of a cache entry; `name` holds the hash of its content. */
@@ -21,7 +23,8 @@ export interface CacheEntry<Facts> {
   readonly facts: Facts
 }
 
-const entryFile = 'entry.json'
+/** The facts of an entry. It is touched with each use, so that `pruneCache` knows what is still used. */
+export const entryFile = 'entry.json'
 
 /** Part of every key: the version of this package and its code, so that a changed fusion is not answered from the cache. */
 let codeVersion: Promise<string> | undefined
@@ -52,6 +55,9 @@ export async function cacheKey(facts: unknown): Promise<string> {
 export async function readEntry<Facts>(cacheDir: string, key: string): Promise<CacheEntry<Facts> | undefined> {
   const folder = path.join(cacheDir, key)
   try {
+    const now = new Date()
+    // A cache may be there to be read only.
+    await utimes(path.join(folder, entryFile), now, now).catch(() => undefined)
     const entry: { files: StoredFile[]; facts: Facts } = JSON.parse(
       await readFile(path.join(folder, entryFile), 'utf8'),
     )
@@ -68,6 +74,8 @@ export async function readEntry<Facts>(cacheDir: string, key: string): Promise<C
 /**
  * Writes an entry into a folder of its own and renames it into place: other processes see all of it or nothing. When one of them was
  * first, its entry is taken; a damaged one is replaced. When `fill` throws, nothing stays.
+ *
+ * @throws PluginError `cache-not-writable`; what `fill` throws
  */
 export async function writeEntry<Facts>(
   cacheDir: string,
@@ -95,10 +103,25 @@ export async function writeEntry<Facts>(
         await rm(damaged, { recursive: true, force: true })
       }
     }
+  } catch (error) {
+    throw isAbout(cacheDir, error) ? notWritable(cacheDir, error) : error
   } finally {
-    await rm(temporary, { recursive: true, force: true })
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
   }
 }
+
+/** Whether the file system refused to write below a folder. Writing to an open file, as on a full disk, names no path. */
+const isAbout = (folder: string, error: unknown): error is Error => {
+  if (!(error instanceof Error && 'syscall' in error)) return false
+  return 'path' in error ? String(error.path).startsWith(folder) : error.syscall === 'write'
+}
+
+const notWritable = (cacheDir: string, cause: Error): PluginError =>
+  new PluginError(
+    'cache-not-writable',
+    `The cache of compiled models cannot be written: ${cause.message}. Make room or let this folder be written to, or name another with the option "cacheDir".`,
+    { file: displayPath(cacheDir), cause },
+  )
 
 /** Writes pieces one after another into a file named `name.<hash>.extension`. */
 export async function storeChunks(

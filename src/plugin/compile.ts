@@ -1,17 +1,19 @@
 import { createReadStream } from 'node:fs'
 import path from 'node:path'
-import { fuse, type Target, type WeightOnly } from '../fusion/index.ts'
-import { dimensionNames, encode, type Model } from '../graph/index.ts'
+import { FusionError, fuse, type Target, type WeightOnly } from '../fusion/index.ts'
+import { dimensionNames, encode, type Model, ModelError } from '../graph/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
 import { type CacheEntry, cacheKey, readEntry, type StoredFile, storeChunks, writeEntry } from './cache.ts'
+import { displayPath } from './display-path.ts'
 import { evaluate } from './evaluator.ts'
 import { interfaceOf, type ModelInterface, webgpuFeatures } from './model-interface.ts'
 import { onnxRuntimeVersion } from './onnxruntime-builds.ts'
 import type { ResolvedOptions, VerifyOptions } from './options.ts'
 import { placementReport } from './placement-report.ts'
+import { pruneCache } from './prune-cache.ts'
 import { type QuantizationReport, quantizationReport } from './quantization-report.ts'
 import type { ModelQuery } from './query.ts'
-import { displayPath, type ModelOnDisk, readModel } from './read-model.ts'
+import { type ModelOnDisk, readModel } from './read-model.ts'
 import { type ModelRequest, type RequestedModel, requestedModel } from './requested-model.ts'
 import { sha256OfFile } from './sha256-of-file.ts'
 import type { Fused, OriginalRun } from './verification/index.ts'
@@ -70,7 +72,7 @@ const underWay = new Map<string, Promise<CacheEntry<StoredFacts>>>()
 /**
  * Fuses a model and verifies the result, or takes it from the cache. The same model asked for several times at once is compiled once.
  *
- * @throws PluginError, ModelError, FusionError or VerificationError; nothing is left behind
+ * @throws PluginError, ModelError, FusionError or VerificationError; nothing is left behind. Messages name the file.
  */
 export async function compileModel({ file, query, options, cacheDir, watch }: CompileRequest): Promise<CompiledModel> {
   const started = performance.now()
@@ -84,7 +86,9 @@ export async function compileModel({ file, query, options, cacheDir, watch }: Co
     const found = await readEntry<StoredFacts>(cacheDir, key)
     if (found !== undefined) return found
     cached = false
-    return writeEntry(cacheDir, key, (folder) => build(source, settings, version, folder, started))
+    const written = await writeEntry(cacheDir, key, (folder) => build(source, settings, version, folder, started))
+    await pruneCache(cacheDir)
+    return written
   }
   const entry = underWay.get(place) ?? compile().finally(() => underWay.delete(place))
   underWay.set(place, entry)
@@ -149,18 +153,27 @@ async function build(
   folder: string,
   started: number,
 ): Promise<{ files: StoredFile[]; facts: StoredFacts }> {
-  const requested = requestedModel(source.model, settings)
   const { verify } = settings
-  // The runtime is at work on the original while it is fused here.
-  const running =
-    verify && total(source.externalFiles) <= largestVerified
-      ? new (await import('./verification/index.ts')).OriginalRun(requested.original, verify)
-      : undefined
+  let running: OriginalRun | undefined
   try {
+    const requested = requestedModel(source.model, settings)
+    // The runtime is at work on the original while it is fused here.
+    if (verify && total(source.externalFiles) <= largestVerified) {
+      running = new (await import('./verification/index.ts')).OriginalRun(requested.original, verify)
+    }
     return await fuseAndStore(source, requested, running, settings, version, folder, started)
+  } catch (error) {
+    throw inFile(error, displayPath(source.file))
   } finally {
     running?.abandon()
   }
+}
+
+/** The same error, with the file in its message. */
+const inFile = (error: unknown, file: string): unknown => {
+  if (error instanceof ModelError) return error.inFile(file)
+  if (!(error instanceof FusionError)) return error
+  return new FusionError(error.code, error.fusion, `${file}: ${error.message}`, { cause: error })
 }
 
 async function fuseAndStore(

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { displayPath } from './display-path.ts'
 import { type AmbiguousImport, type DeclaredImport, generateTypes, importsOf } from './generate-types.ts'
 
 /** An import with absolute paths. */
@@ -15,9 +16,24 @@ export interface SeenImport {
  * Brings the declaration file up to date with imports that a build has seen. Those of earlier builds stay while the model is there and
  * the importing file still names it. The file is written only when it changes, and whole or not at all.
  *
- * @returns the imports that TypeScript cannot tell apart
+ * @returns warnings: imports that TypeScript cannot tell apart, and a file that cannot be written, for which no build need fail
  */
-export function updateDeclarationFile(file: string, seen: Iterable<SeenImport>): AmbiguousImport[] {
+export function updateDeclarationFile(file: string, seen: Iterable<SeenImport>): string[] {
+  try {
+    return update(file, seen).map(ambiguityWarning)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    return [
+      `${displayPath(file)}: The types of imported models cannot be written: ${reason}. Let this file be written to, or name another with the option "dts", or none with dts: false.`,
+    ]
+  }
+}
+
+const ambiguityWarning = ({ specifier, models }: AmbiguousImport): string =>
+  `"${specifier}" means ${models.join(' in one folder and ')} in another, and TypeScript cannot tell them apart: its type is that of ` +
+  'any model. Import them by longer paths, or rename one.'
+
+function update(file: string, seen: Iterable<SeenImport>): AmbiguousImport[] {
   const folder = path.dirname(file)
   const relative = (target: string) => {
     const relativePath = path.relative(folder, target)

@@ -1,8 +1,8 @@
 import path from 'node:path'
 import type { ModelReport } from '../runtime/types.ts'
 import type { CompiledModel } from './compile.ts'
+import { displayPath } from './display-path.ts'
 import { formatPlacement } from './placement-report.ts'
-import { displayPath } from './read-model.ts'
 
 /** One line about a compiled model: nodes, bytes, where they run, fusions, largest error, time. */
 export function formatReport({ source, report, milliseconds, cached }: CompiledModel, query: string): string {

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import type { CompiledModel } from './compile.ts'
 import { updateDeclarationFile } from './declaration-file.ts'
-import { type AmbiguousImport, modelType } from './generate-types.ts'
+import { modelType } from './generate-types.ts'
 import { findImport, type ImportLocation } from './import-location.ts'
 import type { ResolvedOptions } from './options.ts'
 import { parseQuery, splitQuery } from './query.ts'
@@ -88,14 +88,9 @@ export class ModelImports {
       return [...sites.values()].map((site) => ({ ...site, model: splitQuery(id).file, type }))
     })
     const file = path.resolve(this.#place.root, dts)
-    for (const ambiguous of updateDeclarationFile(file, seen)) {
-      if (this.#warned.has(ambiguous.specifier)) continue
-      this.#warned.add(ambiguous.specifier)
-      this.#place.warn(ambiguityWarning(ambiguous))
+    for (const warning of updateDeclarationFile(file, seen)) {
+      if (!this.#warned.has(warning)) this.#place.warn(warning)
+      this.#warned.add(warning)
     }
   }
 }
-
-export const ambiguityWarning = ({ specifier, models }: AmbiguousImport): string =>
-  `"${specifier}" means ${models.join(' in one folder and ')} in another, and TypeScript cannot tell them apart: its type is that of ` +
-  'any model. Import them by longer paths, or rename one.'

@@ -7,6 +7,7 @@ export type PluginErrorCode =
   | 'model-not-found'
   | 'asset-too-large'
   | 'runtime-not-found'
+  | 'cache-not-writable'
 
 /** A wrong option, a wrong query or a file that is not there. The message names it and the way out. */
 export class PluginError extends Error {

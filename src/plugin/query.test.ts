@@ -66,6 +66,7 @@ describe('parseQuery', () => {
     ['onnx&skip=a', 'unknown-query-key', /\?onnx takes the model as it is/],
     ['fused=yes', 'invalid-query', /"fused" takes no value/],
     ['fused&onnx', 'invalid-query', /not with both/],
+    [' yes.onnx?fused', 'invalid-query', /Rename the file/],
     ['fused&fused', 'invalid-query', /"fused" is there twice/],
     ['fused&skip=a&skip=b', 'invalid-query', /"skip" is there twice/],
     ['fused&verify', 'invalid-query', /"verify" must be true or false/],

@@ -96,6 +96,8 @@ export function parseQuery(query: string, specifier: string): ModelQuery & { can
     found.set(key, rest.length === 0 ? '' : `=${decode(rest.join('='), specifier)}`)
   }
   const mode = modes.filter((name) => found.has(name))
+  if (mode.length === 0)
+    throw invalid(specifier, 'it begins at the first "?". Rename the file: bundlers take no "?" in a name.')
   if (mode.length !== 1) throw invalid(specifier, 'a model is imported with ?fused or with ?onnx, not with both.')
   const fused = mode[0] === 'fused'
   if (found.get(fused ? 'fused' : 'onnx') !== '')

@@ -2,6 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { open, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { decode, type ExternalLocation, type Graph, type Model, ModelError, type Tensor } from '../graph/index.ts'
+import { displayPath } from './display-path.ts'
 import { PluginError } from './plugin-error.ts'
 
 /** A file beside the model that holds weights; `location` is its name in the model. */
@@ -41,12 +42,6 @@ export async function readModel(file: string, watch: (file: string) => void = ()
   } catch (error) {
     throw error instanceof ModelError ? error.inFile(displayPath(file)) : error
   }
-}
-
-/** A path as messages show it: relative to where the build was started, when it lies below. */
-export const displayPath = (file: string): string => {
-  const relative = path.relative(process.cwd(), file)
-  return relative.startsWith('..') || path.isAbsolute(relative) ? file : relative
 }
 
 async function readWhole(file: string): Promise<Uint8Array> {

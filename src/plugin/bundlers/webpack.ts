@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url'
 import type { Compilation, Compiler, Module } from 'webpack'
 import { cacheFolder } from '../cache-folder.ts'
 import { type SeenImport, updateDeclarationFile } from '../declaration-file.ts'
-import { ambiguityWarning } from '../model-imports.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { modelRequest } from '../query.ts'
 import type { LoaderOptions } from './webpack-loader.ts'
@@ -37,8 +36,8 @@ export const webpackPlugin =
     const declarations = path.resolve(root, options.dts)
     compiler.hooks.thisCompilation.tap(name, (compilation) => {
       compilation.hooks.finishModules.tap(name, (modules) => {
-        for (const ambiguous of updateDeclarationFile(declarations, importsIn(compilation, modules))) {
-          compilation.warnings.push(new compiler.webpack.WebpackError(ambiguityWarning(ambiguous)))
+        for (const warning of updateDeclarationFile(declarations, importsIn(compilation, modules))) {
+          compilation.warnings.push(new compiler.webpack.WebpackError(warning))
         }
       })
     })
