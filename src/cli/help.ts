@@ -27,7 +27,7 @@ Prints the graph as a table, one row a node.
 `,
   inspect: `unplugin-onnx inspect FILE
 
-Shows a model's inputs and outputs, operators, opsets, weights and size.
+Shows a model's inputs and outputs, operators, opsets, weights and size, and what a WebGPU session does with it.
 `,
 }
 

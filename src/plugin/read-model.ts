@@ -64,13 +64,13 @@ async function readWhole(file: string): Promise<Uint8Array> {
     const code = errorCode(cause)
     const shown = displayPath(file)
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new PluginError('model-not-found', 'There is no such model file. Check the path of the import.', {
+      throw new PluginError('model-not-found', 'There is no such model file. Check its path.', {
         file: shown,
         cause,
       })
     }
     if (code === 'EISDIR') {
-      throw new PluginError('model-not-found', 'This is a folder. Import the .onnx file in it.', { file: shown, cause })
+      throw new PluginError('model-not-found', 'This is a folder. Name the .onnx file in it.', { file: shown, cause })
     }
     throw cause
   }
