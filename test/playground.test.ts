@@ -61,6 +61,7 @@ it('shows what the build did to each model before anything is run', () =>
       const report = await page.locator('#build-report').textContent()
       expect(report).toMatch(nodes)
       expect(report).toMatch(/conv-batch-norm ×\d+/)
+      expect(report).toMatch(/WebGPU\d+ → \d+nothing left on the CPU/)
       expect(report).toContain('Verified')
     }
     expect(await dispatches()).toBe(0)

@@ -3,12 +3,17 @@ import { element } from './element.ts'
 import { bytes, error } from './format.ts'
 
 /** What the build says of a model, as terms and descriptions. */
-export const buildReportView = ({ nodes, bytes: size, fusions, verification }: ModelReport): Node[] => {
+export const buildReportView = ({ nodes, bytes: size, placement, fusions, verification }: ModelReport): Node[] => {
   const fired = Object.entries(fusions)
   const verified = verification.status === 'verified'
   return [
     ...figure('Nodes', `${nodes.before} → ${nodes.after}`, `${nodes.before - nodes.after} fewer`),
     ...figure('Bytes', `${bytes(size.before)} → ${bytes(size.after)}`),
+    ...figure(
+      'Kernels in a run on WebGPU',
+      `${placement.dispatches.before} → ${placement.dispatches.after}`,
+      placement.whollyOnGpu ? 'nothing left on the CPU' : `nodes left on the CPU: ${placement.cpu}`,
+    ),
     ...figure(
       'Fusions that fired',
       String(fired.reduce((sum, [, times]) => sum + times, 0)),

@@ -164,7 +164,10 @@ let running: AbortController | undefined
 
 const setRunning = (controller: AbortController | undefined) => {
   running = controller
-  for (const control of form.querySelectorAll<HTMLFieldSetElement>('fieldset')) control.disabled = !!controller
+  const settings = 'fieldset, .field select, .field input'
+  for (const control of form.querySelectorAll<HTMLFieldSetElement | HTMLSelectElement | HTMLInputElement>(settings)) {
+    control.disabled = !!controller
+  }
   text.disabled = !!controller
   run.disabled = !!controller
   stop.hidden = !controller

@@ -236,6 +236,28 @@ describe('a Vite build', () => {
 })
 
 describe('vite build --watch', () => {
+  it('takes the onnxruntime-web beside this package where the project has a release without such builds', async () => {
+    const old = await createProject(
+      { 'src/app.js': app({ fused: './net.onnx?fused' }), 'src/net.onnx': model },
+      'vite-old-runtime',
+    )
+    try {
+      await rm(old.path('node_modules/onnxruntime-web'))
+      const manifest = JSON.stringify({ name: 'onnxruntime-web', version: '1.16.0', exports: { '.': './index.js' } })
+      await old.write({
+        'node_modules/onnxruntime-web/package.json': manifest,
+        'node_modules/onnxruntime-web/index.js': '',
+      })
+      await viteBuild({
+        root: old.folder,
+        build: { outDir: old.path('dist'), rolldownOptions: { input: old.path('src/app.js') } },
+      })
+      expect((await old.list('dist')).filter((file) => file.endsWith('.wasm'))).toHaveLength(1)
+    } finally {
+      await old.remove()
+    }
+  })
+
   it('builds the edited model, also when only its weights change, and emits what did not change again', async () => {
     await project.write({
       'watch/index.html': html,

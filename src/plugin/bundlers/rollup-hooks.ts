@@ -94,9 +94,9 @@ export async function resolveRuntime(
   importer: string,
 ): Promise<ResolvedModule | null> {
   const { root } = imports.place
-  const found =
-    (await context.resolve(specifier, importer, { skipSelf: true })) ??
-    (await context.resolve(specifier, path.join(root, 'index.js'), { skipSelf: true }))
+  // Vite throws for what an installed package does not export, as older releases of onnxruntime-web do not: that is told below.
+  const resolve = (from: string) => context.resolve(specifier, from, { skipSelf: true }).catch(() => null)
+  const found = (await resolve(importer)) ?? (await resolve(path.join(root, 'index.js')))
   if (found !== null) return found
   const file = runtimeModule(specifier, [path.dirname(splitQuery(importer).file), root])
   return file === undefined ? null : { id: file }
