@@ -25,7 +25,7 @@ import { rotaryEmbedding } from './rotary-embedding.ts'
 import { rotaryEmbeddingPartial } from './rotary-embedding-partial.ts'
 import { rotaryEmbeddingParts } from './rotary-embedding-parts.ts'
 import { skipNormalization, skipNormalizationBias } from './skip-normalization.ts'
-import { gathersToSplit, splitThroughViews } from './split-before-views.ts'
+import { splitThroughViews, unbindToSplit } from './split-before-views.ts'
 import { transposeThroughMatMul } from './transpose-through-matmul.ts'
 
 /** What recognises blocks of models as the operator made for them, in the order in which they are tried on a node. */
@@ -55,7 +55,7 @@ export const blocks: readonly Fusion[] = [
   rotaryEmbeddingPartial,
   // Before attention too: what it takes in is then fewer views away.
   transposeThroughMatMul,
-  gathersToSplit,
+  unbindToSplit,
   splitThroughViews,
   multiHeadAttention,
   groupedAttention,

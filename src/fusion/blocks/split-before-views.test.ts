@@ -4,7 +4,7 @@ import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { type Formula, fuseFunction, type Options, variants } from '../../../test/support/fuse-function.ts'
 import { type GraphBuilder, int64, type Value } from '../../graph/index.ts'
 
-const only = ['gathers-to-split', 'split-through-views']
+const only = ['unbind-to-split', 'split-through-views']
 const fused = fuseFunction(only, [2, 5, 24])
 
 /** Takes slices of an axis apart by Gather, and puts them together in a way that tells them apart. */
@@ -19,7 +19,7 @@ const gathered = (g: GraphBuilder, value: Value, axis: number, indices: readonly
 const packed = (g: GraphBuilder, x: Value): Value =>
   g.op('Transpose', [g.op('Reshape', [x, int64([0, 0, 3, 2, 4])])], { perm: [2, 0, 3, 1, 4] })
 
-describe('gathers-to-split', () => {
+describe('unbind-to-split', () => {
   it.each<[string, Formula]>([
     ['timm: packed queries, keys and values', (g, x) => gathered(g, packed(g, x), 0, [0, 1, 2])],
     ['any order, and indices from the end', (g, x) => gathered(g, packed(g, x), 0, [-1, 0, 1])],
@@ -30,6 +30,87 @@ describe('gathers-to-split', () => {
       expect(ops).toContain('Split')
       expect(ops).not.toContain('Gather')
     }
+  })
+
+  /** Takes pieces of one element by Slice, as the dynamo exporter writes unbind. */
+  const sliced = (g: GraphBuilder, value: Value, axis: number, ends: readonly (readonly [number, number])[]): Value =>
+    g.op(
+      'Concat',
+      ends.map(([start, end]) =>
+        g.graph.model.opset >= 10
+          ? g.op('Slice', [value, int64([start]), int64([end]), int64([axis])])
+          : g.op('Slice', [value], { starts: [start], ends: [end], axes: [axis] }),
+      ),
+      { axis: 0 },
+    )
+
+  it.each<[string, Formula]>([
+    [
+      'slices of one element',
+      (g, x) =>
+        sliced(g, packed(g, x), 0, [
+          [0, 1],
+          [1, 2],
+          [2, 3],
+        ]),
+    ],
+    [
+      'the last one up to the end',
+      (g, x) =>
+        sliced(g, packed(g, x), 0, [
+          [2, 2 ** 31 - 1],
+          [0, 1],
+          [1, 2],
+        ]),
+    ],
+    [
+      'indices from the end and past the beginning',
+      (g, x) =>
+        sliced(g, packed(g, x), -5, [
+          [-2, -1],
+          [-9, -2],
+          [-1, 9],
+        ]),
+    ],
+  ])('recognises %s', async (_name, formula) => {
+    for (const variant of variants(9, 11, 13, 20)) {
+      const { ops } = await fused(formula, variant)
+      expect(ops).toContain('Split')
+      expect(ops).not.toContain('Slice')
+    }
+  })
+
+  it.each<[string, Formula]>([
+    [
+      'slices that overlap',
+      (g, x) =>
+        sliced(g, packed(g, x), 0, [
+          [0, 1],
+          [0, 1],
+          [2, 3],
+        ]),
+    ],
+    [
+      'slices of several elements',
+      (g, x) =>
+        sliced(g, packed(g, x), 0, [
+          [0, 2],
+          [2, 3],
+        ]),
+    ],
+    ['every other element', (g, x) => g.op('Slice', [packed(g, x), int64([0]), int64([3]), int64([0]), int64([2])])],
+    ['slices of two axes', (g, x) => g.op('Slice', [packed(g, x), int64([0, 0]), int64([1, 1]), int64([0, 1])])],
+    [
+      'a vector',
+      (g, x) =>
+        sliced(g, g.op('Reshape', [g.op('Slice', [x, int64([0]), int64([2]), int64([2])]), int64([-1])]), 0, [
+          [0, 1],
+          [1, 2],
+        ]),
+    ],
+  ])('leaves alone %s', async (_name, formula) => {
+    const { ops } = await fused(formula)
+    expect(ops).not.toContain('Split')
   })
 
   it('splits before the first slice, which may have users before the last is taken', async () => {

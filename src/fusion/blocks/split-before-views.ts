@@ -1,42 +1,41 @@
 import { type GraphBuilder, int64, type Node, type Value } from '../../graph/index.ts'
-import type { FusionContext } from '../context.ts'
+import type { Dim, FusionContext } from '../context.ts'
 import { defineFusion, type Replacement } from '../define-fusion.ts'
+import { axisSlices } from '../linear/strided-slice.ts'
 import { type Axis, arrange, arrangementsOf, sizesOf } from './arrangement.ts'
 
 /**
- * Gather(v, 0), Gather(v, 1), …, Gather(v, n − 1) along an axis of size n → one Split, each part squeezed. Packed queries, keys and values are
- * taken apart so; where the slices go to attention, as in split-through-views.
+ * v[0], v[1], …, v[n − 1] along an axis of size n, all by Gather (which drops the axis) or all by Slice (which keeps it) → one Split. Packed
+ * queries, keys and values are taken apart so; where the pieces go to attention, as in split-through-views.
  */
-export const gathersToSplit = defineFusion({
-  name: 'gathers-to-split',
-  roots: ['Gather'],
+export const unbindToSplit = defineFusion({
+  name: 'unbind-to-split',
+  roots: ['Gather', 'Slice'],
   rewrite(root, graph, context) {
     const [data] = root.inputs
-    const rank = data && context.shape(data)?.length
-    const axis = axisOf(root, rank)
-    if (data === undefined || axis === undefined || indexOf(root) === undefined) return undefined
-    const gathers = [...data.users]
-    const alike = gathers.every(
-      (user) =>
-        user.is('Gather') && user.graph === root.graph && user.inputs[0] === data && axisOf(user, rank) === axis,
-    )
-    const size = context.shape(data)?.[axis]
-    if (!alike || data.isOutput || typeof size !== 'number' || size < 2) return undefined
-    const indices = gathers.map((gather) => indexOf(gather, size))
-    const all = indices.length === size && new Set(indices).size === size && !indices.includes(undefined)
-    if (!all) return undefined
-    const through = gathers.every(({ output }) => goesToAttention(output))
-    // A slice may have users before the last one is taken.
-    const first = gathers.reduce((earliest, gather) => (root.graph.precedes(gather, earliest) ? gather : earliest))
+    const shape = data && context.shape(data)
+    const axis = shape && pieceOf(root, shape)?.axis
+    if (data === undefined || shape === undefined || axis === undefined) return undefined
+    const size = shape[axis]
+    const takers = [...data.users]
+    const alike = takers.every((user) => user.op === root.op && user.graph === root.graph && user.inputs[0] === data)
+    if (!alike || data.isOutput || typeof size !== 'number' || size < 2 || takers.length !== size) return undefined
+    const pieces = takers.map((taker) => pieceOf(taker, shape))
+    const indices = new Set(pieces.map((piece) => (piece?.axis === axis ? piece.index : undefined)))
+    if (indices.size !== size || indices.has(undefined)) return undefined
+    const through = takers.every(({ output }) => goesToAttention(output))
+    // A piece may have users before the last one is taken.
+    const first = takers.reduce((earliest, taker) => (root.graph.precedes(taker, earliest) ? taker : earliest))
     const place = graph.before(first)
-    const views = through ? splitBeforeViews(place, data, axis, false, context) : undefined
-    const pieces =
-      typeof views !== 'object'
-        ? splitInto(place, data, axis, size, 1).map((piece) => squeezed(place, piece, axis))
-        : views
-    return gathers.flatMap((gather, position): Replacement[] => {
-      const piece = pieces[indices[position] ?? 0]
-      return piece === undefined ? [] : [{ from: gather.output, to: piece }]
+    const keep = root.op === 'Slice'
+    const views = through ? splitBeforeViews(place, data, axis, keep, context) : undefined
+    const parts =
+      typeof views === 'object'
+        ? views
+        : splitInto(place, data, axis, size, 1).map((part) => (keep ? part : squeezed(place, part, axis)))
+    return takers.flatMap((taker, position): Replacement[] => {
+      const part = parts[pieces[position]?.index ?? 0]
+      return part === undefined ? [] : [{ from: taker.output, to: part }]
     })
   },
 })
@@ -123,9 +122,31 @@ function axisOf(node: Node, rank: number | undefined): number | undefined {
   return rank === undefined ? undefined : axis < 0 ? axis + rank : axis
 }
 
-/** The constant index of a Gather that drops its axis; undefined for others. */
-function indexOf(gather: Node, size = 0): number | undefined {
+/** What a Gather with a constant index that drops its axis, or a Slice of one element along one axis, takes. */
+function pieceOf(node: Node, shape: readonly Dim[]): { axis: number; index: number } | undefined {
+  const axis = node.op === 'Gather' ? axisOf(node, shape.length) : slicedAxis(node, shape.length)
+  const size = axis === undefined ? undefined : shape[axis]
+  if (axis === undefined || typeof size !== 'number') return undefined
+  const index = node.op === 'Gather' ? gatheredIndex(node) : slicedIndex(node, size)
+  if (index === undefined || index < -size || index >= size) return undefined
+  return { axis, index: index < 0 ? index + size : index }
+}
+
+function gatheredIndex(gather: Node): number | undefined {
   const index = gather.inputs[1]?.constant
-  const number = index?.dims.length === 0 ? index.scalar : undefined
-  return number !== undefined && number < 0 ? number + size : number
+  return index?.dims.length === 0 ? index.scalar : undefined
+}
+
+function slicedAxis(slice: Node, rank: number): number | undefined {
+  const [only, ...others] = axisSlices(slice) ?? []
+  // Sizes taken out of a vector of sizes are no tensors of data.
+  if (only === undefined || others.length > 0 || rank < 2) return undefined
+  return only.axis < 0 ? only.axis + rank : only.axis
+}
+
+function slicedIndex(slice: Node, size: number): number | undefined {
+  const [only] = axisSlices(slice) ?? []
+  if (only?.step !== 1) return undefined
+  const [start = 0, end] = [only.start, only.end].map((at) => Math.min(Math.max(at < 0 ? at + size : at, 0), size))
+  return end === start + 1 ? start : undefined
 }

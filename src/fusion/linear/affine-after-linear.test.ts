@@ -207,13 +207,34 @@ describe('affine-after-linear absorbs', () => {
       const y = g.op('MatMul', [x, random.tensor([3, 5])], {}, typed([2, 5, 5]))
       return batchNorm(g, g.op('Transpose', [y], { perm: [0, 2, 1] }, typed([2, 5, 5])), 5)
     })
-    expect(right.ops).toEqual(['MatMul', 'Transpose', 'BatchNormalization'])
+    expect(right.ops).toEqual(['MatMul', 'Add', 'Transpose'])
     const biased = await fused([2, 5, 3], (g, x) => {
       const y = g.op('Add', [g.op('MatMul', [x, random.tensor([3, 5])], {}, typed([2, 5, 5])), random.tensor([5])])
       y.type = tensorType('float32', [2, 5, 5])
       return batchNorm(g, g.op('Transpose', [y], { perm: [0, 2, 1] }, typed([2, 5, 5])), 5)
     })
     expect(biased.ops).toEqual(['MatMul', 'Add', 'Transpose'])
+  })
+
+  it('a batch norm behind a MatMul of higher rank and a view: its shift becomes an Add', async () => {
+    const rows = (g: GraphBuilder, x: Value, shape: readonly number[]): Value =>
+      g.op('MatMul', [x, random.tensor([3, 4])], {}, typed(shape))
+    const flat = await fused([2, 5, 3], (g, x) => {
+      const y = g.op('Reshape', [rows(g, x, [2, 5, 4]), int64([10, 4])], {}, typed([10, 4]))
+      return g.op('Reshape', [batchNorm(g, y, 4), int64([2, 5, 4])])
+    })
+    expect(flat.ops).toEqual(['MatMul', 'Add', 'Reshape', 'Reshape'])
+    const spread = await fused([2, 1, 5, 3], (g, x) => {
+      const y = g.op('Squeeze', [rows(g, x, [2, 1, 5, 4]), int64([1])], {}, typed([2, 5, 4]))
+      return batchNorm(g, g.op('Transpose', [y], { perm: [0, 2, 1] }, typed([2, 4, 5])), 4)
+    })
+    expect(spread.ops).toEqual(['MatMul', 'Add', 'Squeeze', 'Transpose'])
+    const centred = await fused([2, 5, 3], (g, x) => {
+      const zeros = Tensor.fromNumbers('float32', [4], [0, 0, 0, 0])
+      const y = g.op('Reshape', [rows(g, x, [2, 5, 4]), int64([-1, 4])], {}, typed([10, 4]))
+      return g.op('BatchNormalization', [y, random.tensor([4]), zeros, zeros, random.tensor([4], 'float32', [0.5, 2])])
+    })
+    expect(centred.ops).toEqual(['MatMul', 'Reshape'])
   })
 
   it('in float16 and float64, computed in float64 and rounded once', async () => {

@@ -9,7 +9,7 @@ import { axisAfterViews, throughViews } from './view-chain.ts'
  *
  * W·x + b is a Conv, ConvTranspose, Gemm, MatMul, or MatMul and Add with constant weights; s and t come from Mul, Div, Add, Sub, Neg or a
  * batch norm, in any spelling, and reshapes and transposes may lie between. A constant that varies along another axis, raises the rank or
- * stretches a dimension is left alone, and so is a shift after a MatMul that has no place for a bias.
+ * stretches a dimension is left alone, and so is a shift after a MatMul that has no place for a bias; the shift of a batch norm becomes an Add.
  */
 export const affineAfterLinear = defineFusion({
   name: 'affine-after-linear',
@@ -43,7 +43,8 @@ export const affineAfterLinear = defineFusion({
     const { channels } = operator
     const spread = affine.affine((constant) => perChannel(constant, { rank, channelAxis, channels }), channels)
     if (typeof spread === 'string') return spread
-    const result = scaleAndShift(operator, spread, graph.before(operator.adder ?? operator.node))
+    const mayAdd = root.op === 'BatchNormalization'
+    const result = scaleAndShift(operator, spread, graph.before(operator.adder ?? operator.node), { mayAdd })
     if (typeof result === 'string') return result
     if (views.length === 0) return result
     return [

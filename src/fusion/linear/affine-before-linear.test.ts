@@ -160,6 +160,19 @@ describe('affine-before-linear absorbs', () => {
     )
     expect(ops).toEqual(['Conv'])
   })
+
+  it('a batch norm before a MatMul of higher rank, channels turned to the last axis: its shift becomes an Add', async () => {
+    const turned = await fused([2, 3, 5], (g, x) => {
+      const last = g.op(
+        'Transpose',
+        [batchNorm(g, x, 3)],
+        { perm: [0, 2, 1] },
+        { types: [tensorType('float32', [2, 5, 3])] },
+      )
+      return g.op('MatMul', [last, random.tensor([3, 4])])
+    })
+    expect(turned.ops).toEqual(['Transpose', 'MatMul', 'Add'])
+  })
 })
 
 describe('affine-before-linear leaves alone', () => {

@@ -40,7 +40,8 @@ export const affineBeforeLinear = defineFusion({
     const absorbed = absorb(operator, spread)
     if (typeof absorbed === 'string') return absorbed
     const data = chain.views.length === 0 ? affine.data : operator.data
-    const result = rebuild({ ...operator, data }, absorbed.weight, absorbed.bias, graph)
+    const mayAdd = before.op === 'BatchNormalization'
+    const result = rebuild({ ...operator, data }, absorbed.weight, absorbed.bias, graph, { mayAdd })
     if (typeof result === 'string') return result
     const replacement = { from: operator.output, to: result }
     return chain.views.length === 0 ? [replacement] : [{ from: chain.source, to: affine.data }, replacement]

@@ -41,7 +41,7 @@ export const gemmGemm = defineFusion({
     const weight = roundTo(second.weight, [V.rows, W.columns], multiply(V, W))
     if (typeof weight === 'string') return weight
     const plain = { ...second, data: first.data, rank: first.rank ?? second.rank, adder: second.adder ?? first.adder }
-    const result = rebuild(plain, weight, bias, graph, [])
+    const result = rebuild(plain, weight, bias, graph, { attributes: [] })
     if (typeof result === 'string') return result
     return [{ from: second.output, to: result }]
   },

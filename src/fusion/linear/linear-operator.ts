@@ -124,8 +124,13 @@ export function biasOf(operator: LinearOperator): Float64Array | string {
   return typeof columns === 'string' || beta === 1 ? columns : columns.map((value) => value * beta)
 }
 
-/** The operator with its outputs scaled and shifted; the reason when weights or bias do not permit it. */
-export function scaleAndShift(operator: LinearOperator, affine: ChannelAffine, graph: GraphBuilder): Value | string {
+/** The operator with its outputs scaled and shifted; the reason when weights or bias do not permit it. See `rebuild`. */
+export function scaleAndShift(
+  operator: LinearOperator,
+  affine: ChannelAffine,
+  graph: GraphBuilder,
+  options?: RebuildOptions,
+): Value | string {
   const weight = affine.scale.every((factor) => factor === 1)
     ? operator.weight
     : operator.layout.scaleOutputs(operator, affine.scale)
@@ -137,11 +142,19 @@ export function scaleAndShift(operator: LinearOperator, affine: ChannelAffine, g
     weight,
     bias.map((value, c) => value * (affine.scale[c] as number) + (affine.shift[c] as number)),
     graph,
+    options,
   )
 }
 
+export interface RebuildOptions {
+  /** Default: the operator's own. */
+  attributes?: readonly Attribute[]
+  /** A node goes away in return, so that a MatMul which has no place for a bias may get an Add. */
+  mayAdd?: boolean
+}
+
 /**
- * The operator with other weights and another bias, and with its own attributes unless others are given. A bias of zeros where there was none is left out; a MatMul of matrices with a bias
+ * The operator with other weights and another bias. A bias of zeros where there was none is left out; a MatMul of matrices with a bias
  * becomes a Gemm; one of higher rank keeps the Add that it has, and without one has no place for a bias.
  */
 export function rebuild(
@@ -149,7 +162,7 @@ export function rebuild(
   weight: Tensor,
   bias: Float64Array,
   graph: GraphBuilder,
-  attributes: readonly Attribute[] = withoutBeta(operator.node),
+  { attributes = withoutBeta(operator.node), mayAdd = false }: RebuildOptions = {},
 ): Value | string {
   const { node, adder, data, rank } = operator
   const hasBias = node.inputs[2] !== undefined || bias.some((value) => value !== 0)
@@ -157,13 +170,15 @@ export function rebuild(
   if (typeof biasTensor === 'string') return biasTensor
   const isMatMul = node.op === 'MatMul'
   const asGemm = isMatMul && hasBias && rank === 2 && node.opset >= 7
-  if (isMatMul && hasBias && !asGemm && adder === undefined) return `a MatMul of rank ${rank ?? 'unknown'} has no bias`
+  if (isMatMul && hasBias && !asGemm && adder === undefined && !(mayAdd && node.opset >= 7)) {
+    return `a MatMul of rank ${rank ?? 'unknown'} has no bias`
+  }
   const shared = weight === operator.weight ? undefined : whySharedWeight(node)
   if (shared !== undefined) return shared
   const weightOperand = weight === operator.weight ? node.inputs[1] : weight
   if (isMatMul && hasBias && !asGemm) {
     const product = graph.op('MatMul', [data, weightOperand], attributes, { like: node })
-    product.type = operator.output.type
+    product.type = node.output.type
     return graph.op('Add', [product, biasTensor], {}, { ...(adder && { like: adder }) })
   }
   const operands = biasTensor === undefined ? [data, weightOperand] : [data, weightOperand, biasTensor]

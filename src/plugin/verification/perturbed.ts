@@ -7,7 +7,7 @@ export function perturbedInputs(inputs: Readonly<Record<string, Tensor>>, seed: 
   return Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, moved(tensor, random)]))
 }
 
-/** The model with its vectors of floats (biases, gains) moved likewise: for models that take whole numbers only. */
+/** The model with its vectors of floats (biases, gains) moved likewise. */
 export function perturbedModel(model: Model): Model {
   const copy = clone(model)
   const random = new SeededRandom(1)
