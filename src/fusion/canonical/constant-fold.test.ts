@@ -14,6 +14,7 @@ import {
   tensorType,
 } from '../../graph/index.ts'
 import { evaluate } from '../../plugin/evaluator.ts'
+import { defineFusion } from '../define-fusion.ts'
 import { fuse } from '../fuse.ts'
 
 const image = ['batch', 3, 4, 4]
@@ -57,6 +58,29 @@ describe('constant-fold', () => {
     expect(ops).toEqual(['Mul'])
     const [grid] = [...model.graph.initializers].map(({ initializer }) => initializer)
     expect(grid?.toNumbers().slice(0, 4)).toEqual(new Float64Array([0.5, 0, 1.5, 0].map(Math.sqrt).map(Math.fround)))
+  })
+
+  it('computes a chain whose beginning becomes constant after its end was looked at', async () => {
+    const late = defineFusion({
+      name: 'late',
+      roots: ['Neg'],
+      rewrite(root, graph) {
+        const source = [...root.graph.nodes].find(({ op }) => op === 'Exp')
+        const ones = source && graph.before(source).constant(Tensor.fromNumbers('float32', [4], [1, 1, 1, 1]))
+        return source && ones && [{ from: source.output, to: ones }]
+      },
+    })
+    const { model } = fuse(
+      buildModel((g) => {
+        const x = g.input('x', 'float32', [4])
+        const chain = g.op('Sqrt', [g.op('Mul', [g.op('Exp', [x]), g.constant([4, 9, 16, 25])])])
+        g.output('y', g.op('Neg', [g.op('Add', [x, chain])]))
+      }),
+      { evaluate, only: ['constant-fold', 'late'], fusions: [late] },
+    )
+    expect([...model.graph.nodes].map(({ op }) => op)).toEqual(['Add', 'Neg'])
+    const [folded] = [...model.graph.initializers]
+    expect(folded?.initializer?.toNumbers()).toEqual(new Float64Array([2, 3, 4, 5]))
   })
 
   it('leaves to the runtime what it rounds in its own way, and numbers of no end', async () => {

@@ -26,26 +26,31 @@ const mostElements = 65_536
  * started for what shape inference knows.
  *
  * Nodes that can be computed are remembered as they are met; a part is computed, as a whole, when the first node is met which needs its
- * result and depends on an input as well. What would make the file grow (an Expand of one number, a dequantised weight) is left alone, and so is
+ * result and depends on an input as well, or when it can be computed only after a node was met that needs its result. What would make the file grow (an Expand of one number, a dequantised weight) is left alone, and so is
  * a dequantised constant beside a dequantised value: sessions have kernels for the two as they are quantised, and where they find a plain weight
  * (WeightBiasQuantization), they quantise it anew, all channels by one scale.
  */
 export function constantFold(): Fusion {
   const computable = new WeakSet<Node>()
+  const met = new WeakSet<Node>()
   return defineFusion({
     name: 'constant-fold',
     roots: ['*'],
     rewrite(root, graph, context) {
       const { evaluate } = context
-      if (isComputable(root, computable) && fits(root, computable, context)) {
-        computable.add(root)
-        return undefined
-      }
+      const isKnown = isComputable(root, computable) && fits(root, computable, context)
+      if (isKnown) computable.add(root)
+      else met.add(root)
+      const wanted = isKnown
+        ? root.outputs.filter((output) => output && [...output.users].some((user) => met.has(user)))
+        : root.inputs
       const replacements: Replacement[] = []
-      for (const value of new Set(root.inputs)) {
+      for (const value of new Set(wanted)) {
         const producer = value?.producer
         if (value === undefined || producer === undefined || !computable.has(producer)) continue
-        if (takesQuantised(root, computable) && partOf(producer).some(isDequantise)) continue
+        const users = isKnown ? [...value.users] : [root]
+        const staysQuantised = users.some((user) => takesQuantised(user, computable))
+        if (staysQuantised && partOf(producer).some(isDequantise)) continue
         const part = modelOf(value, producer)
         const folded = inferredValue(part) ?? (evaluate && evaluatedValue(part, value, evaluate))
         if (folded === undefined || typeof folded === 'string') return folded

@@ -205,6 +205,14 @@ export const remainder =
     return modulo(a, b)
   }
 
+/** min(max(a, lowest), highest), with the bounds that are given. */
+export function clipElement(a: Dim, lowest: Dim | undefined, highest: Dim | undefined): Dim | undefined {
+  const given = [a, lowest, highest].filter((element) => element !== undefined)
+  if (!given.every(isSafe) && given.some((element) => typeof element !== 'number')) return undefined
+  const raised = lowest === undefined ? a : maximum(a, lowest)
+  return highest === undefined ? raised : minimum(raised, highest)
+}
+
 /** The element in another type. */
 export function castElement(element: Dim, from: ElementType | undefined, to: ElementType): Dim | undefined {
   if (to === 'bool') return isTrue(element) ? 1 : element === 0 ? 0 : undefined

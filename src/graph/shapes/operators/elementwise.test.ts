@@ -84,6 +84,31 @@ describe('operators of several inputs broadcast', () => {
     await expectShapes(model, { n: 2 })
   })
 
+  it.each([9, 11, 17])(
+    'carries sizes through Clip in opset %i: padding that is computed from the image',
+    async (opset) => {
+      const model = buildModel(
+        (g) => {
+          const x = g.input('x', 'float32', ['n', 3, 9, 7])
+          const size = g.op('Gather', [g.op('Shape', [x]), int64([2, 3])])
+          // What a convolution of 3 × 3 with stride 2 needs: max((⌈s / 2⌉ − 1) · 2 + 3 − s, 0)
+          const steps = g.op('Ceil', [g.op('Div', [g.op('Cast', [size], { to: 1 }), g.constant(2)])])
+          const reach = g.op('Add', [g.op('Mul', [g.op('Sub', [steps, g.constant(1)]), g.constant(2)]), g.constant(3)])
+          const missing = g.op('Cast', [g.op('Sub', [reach, g.op('Cast', [size], { to: 1 })])], { to: 1 })
+          const pads = opset < 11 ? g.op('Clip', [missing], { min: 0 }) : g.op('Clip', [missing, g.constant(0)])
+          const most = opset < 11 ? g.op('Clip', [pads], { max: 8 }) : g.op('Clip', [pads, undefined, g.constant(8)])
+          const zeros = g.op('ConstantOfShape', [int64([2])], { value: int64([1]) })
+          const shape = g.op('Concat', [zeros, g.op('Cast', [most], { to: 7 })], { axis: 0 })
+          g.output('y', g.op('Expand', [g.constant([1]), shape]))
+        },
+        { opset },
+      )
+      await expectShapes(model, { n: 2 })
+      const [y] = model.graph.outputs
+      expect(y && inferShapes(model).shapeOf(y)).toEqual([1, 1, 2, 2])
+    },
+  )
+
   it('takes the first shape in opsets with a broadcast attribute', () => {
     const model = buildModel(
       (g) => {

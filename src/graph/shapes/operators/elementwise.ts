@@ -2,6 +2,7 @@
 import { type ElementType, elementTypeOfCode } from '../../element-type.ts'
 import {
   castElement,
+  clipElement,
   completeData,
   type ElementFunction,
   elementFunctions,
@@ -49,6 +50,27 @@ const unary =
     return { elementType, shape, data: elementwiseData(call, shape, elementType, compute) }
   }
 
+/** Its bounds are attributes before opset 11, operands since; either may be left out. */
+const clip: Operator = (call) => {
+  const same = sameAsFirst(call)
+  const isKnown = call.opset < 11 || [1, 2].every((index) => !call.has(index) || call.data(index)?.length === 1)
+  const elements = call.data(0)
+  if (same === undefined || Array.isArray(same) || !isKnown || elements === undefined) return same
+  const attribute = (name: string): number | undefined => {
+    const bound = call.node.float(name, Number.NaN)
+    return Number.isNaN(bound) ? undefined : bound
+  }
+  const [lowest, highest] =
+    call.opset < 11 ? [attribute('min'), attribute('max')] : [call.data(1)?.[0], call.data(2)?.[0]]
+  return {
+    ...same,
+    data: completeData(
+      elements.map((element) => clipElement(element, lowest, highest)),
+      call.elementType(0),
+    ),
+  }
+}
+
 const identity: Operator = (call) => call.inputs[0]
 
 /** The element type that an attribute holds as its TensorProto code; 0 or none is the fallback. */
@@ -92,7 +114,7 @@ const all = (list: string, operator: Operator): OperatorTable =>
 
 export const elementwise: OperatorTable = {
   ...all(
-    `Acos Acosh Asin Asinh Atan Atanh BitwiseNot Celu Clip Cos Cosh CumProd CumSum Elu Erf Exp Gelu HardSigmoid HardSwish Hardmax
+    `Acos Acosh Asin Asinh Atan Atanh BitwiseNot Celu Cos Cosh CumProd CumSum Elu Erf Exp Gelu HardSigmoid HardSwish Hardmax
     LeakyRelu Log LogSoftmax LpNormalization LRN MeanVarianceNormalization Mish ReverseSequence Scatter ScatterElements ScatterND Selu
     Shrink Sigmoid Sin Sinh Softmax Softplus Softsign Swish Tan Tanh TensorScatter ThresholdedRelu Trilu`,
     sameAsFirst,
@@ -101,6 +123,7 @@ export const elementwise: OperatorTable = {
   ...all('IsInf IsNaN', sameShape('bool')),
   Abs: unary(elementFunctions.Abs),
   Ceil: unary(elementFunctions.Ceil),
+  Clip: clip,
   Floor: unary(elementFunctions.Floor),
   Neg: unary(elementFunctions.Neg),
   Not: unary(elementFunctions.Not),
