@@ -83,6 +83,31 @@ describe('constant-fold', () => {
     expect(folded?.initializer?.toNumbers()).toEqual(new Float64Array([2, 3, 4, 5]))
   })
 
+  it('computes weights that are standardised anew in each run, whose mean and variance depend on them too', async () => {
+    const { ops, report } = await fuseGraph((g) => {
+      const x = g.input('x', 'float32', [1, 16, 8, 8])
+      const weight = g.constant(new Random(5).tensor([1, 32, 16 * 9 * 4]))
+      const mean = g.op('ReduceMean', [weight], { axes: [0, 2], keepdims: 0 })
+      const centred = g.op('Sub', [weight, g.op('ReduceMean', [weight], { axes: [0, 2], keepdims: 1 })])
+      const variance = g.op('ReduceMean', [g.op('Mul', [centred, centred])], { axes: [0, 2], keepdims: 0 })
+      const [gain, shift] = [1, 0].map((number) => g.constant(new Array(32).fill(number)))
+      const standard = g.op('BatchNormalization', [weight, gain, shift, mean, variance])
+      g.output('y', g.op('Conv', [x, g.op('Reshape', [standard, int64([32, 16, 6, 6])])]))
+    }, options)
+    expect(ops).toEqual(['Conv'])
+    expect(report.fusions['constant-fold']).toBe(1)
+  })
+
+  it('folds what a part is computed from where the part itself would double weights that stay', async () => {
+    const { ops } = await fuseGraph((g) => {
+      const x = g.input('x', 'float32', [2, 128])
+      const weight = g.constant(new Random(6).tensor([128, 128]))
+      const scaled = g.op('Mul', [g.op('Transpose', [weight]), g.op('Exp', [g.constant([0.5])])])
+      g.output('y', g.op('MatMul', [g.op('MatMul', [x, weight]), scaled]))
+    }, options)
+    expect(ops.toSorted()).toEqual(['MatMul', 'MatMul', 'Mul', 'Transpose'])
+  })
+
   it('leaves to the runtime what it rounds in its own way, and numbers of no end', async () => {
     const build = (op: string, b: number) => (g: GraphBuilder) =>
       g.output('y', g.op('Add', [g.input('x', 'float32', [2]), g.op(op, [g.constant([3, -1]), g.constant(b)])]))

@@ -37,28 +37,50 @@ export function constantFold(): Fusion {
     name: 'constant-fold',
     roots: ['*'],
     rewrite(root, graph, context) {
-      const { evaluate } = context
-      const isKnown = isComputable(root, computable) && fits(root, computable, context)
+      const isKnown = isComputable(root, computable) && mayFit(root, context)
       if (isKnown) computable.add(root)
       else met.add(root)
-      const wanted = isKnown
-        ? root.outputs.filter((output) => output && [...output.users].some((user) => met.has(user)))
-        : root.inputs
+      const isLate = isKnown && root.outputs.some((output) => output && [...output.users].some((user) => met.has(user)))
+      if (isKnown && !isLate) return undefined
       const replacements: Replacement[] = []
-      for (const value of new Set(wanted)) {
-        const producer = value?.producer
-        if (value === undefined || producer === undefined || !computable.has(producer)) continue
-        const users = isKnown ? [...value.users] : [root]
-        const staysQuantised = users.some((user) => takesQuantised(user, computable))
-        if (staysQuantised && partOf(producer).some(isDequantise)) continue
-        const part = modelOf(value, producer)
-        const folded = inferredValue(part) ?? (evaluate && evaluatedValue(part, value, evaluate))
+      for (const value of valuesToFold(isLate ? root.outputs : root.inputs, computable, context)) {
+        const folded = foldedValue(value, context)
         if (folded === undefined || typeof folded === 'string') return folded
-        replacements.push({ from: value, to: constantBeside(producer, graph, folded) })
+        replacements.push({ from: value, to: constantBeside(value, graph, folded) })
       }
       return replacements.length > 0 ? replacements : undefined
     },
   })
+}
+
+/** The values that constants shall stand for: these, where they are computable, or what they are computed from where they would take too much room. */
+function valuesToFold(
+  values: readonly (Value | undefined)[],
+  computable: WeakSet<Node>,
+  context: FusionContext,
+): Set<Value> {
+  const chosen = new Set<Value>()
+  const visit = (value: Value | undefined): void => {
+    const producer = value?.producer
+    if (value === undefined || producer === undefined || !computable.has(producer)) return
+    const staysQuantised = [...value.users].some((user) => takesQuantised(user, computable))
+    if (staysQuantised && partOf(producer).some(isDequantise)) return
+    if (fits(producer, computable, context)) {
+      chosen.add(value)
+      return
+    }
+    computable.delete(producer)
+    producer.inputs.forEach(visit)
+  }
+  values.forEach(visit)
+  return chosen
+}
+
+function foldedValue(value: Value, { evaluate }: FusionContext): Tensor | string | undefined {
+  const { producer } = value
+  if (producer === undefined) return undefined
+  const part = modelOf(value, producer)
+  return inferredValue(part) ?? (evaluate && evaluatedValue(part, value, evaluate))
 }
 
 /** ONNX's, or com.microsoft's of the same meaning. */
@@ -78,8 +100,8 @@ function takesQuantised(node: Node, computable: WeakSet<Node>): boolean {
 }
 
 /** The constant lives in the graph of what it replaces, which may be one around the root's. */
-const constantBeside = (producer: Node, graph: GraphBuilder, tensor: Tensor): Value =>
-  graph.before(producer).constant(tensor)
+const constantBeside = ({ producer }: Value, graph: GraphBuilder, tensor: Tensor): Value =>
+  (producer === undefined ? graph : graph.before(producer)).constant(tensor)
 
 /** Whether a node is the same function in every run, and takes constants and computable nodes only. */
 function isComputable(node: Node, computable: WeakSet<Node>): boolean {
@@ -93,24 +115,41 @@ function isComputable(node: Node, computable: WeakSet<Node>): boolean {
   )
 }
 
-/** Whether its result takes little room, or no more than the constants which nothing but this part of the graph uses. */
+/** Whether its result is of a known size, which is small or no larger than all constants that it is computed from. */
+function mayFit(node: Node, context: FusionContext): boolean {
+  const size = sizeOf(node, context)
+  return size !== undefined && (size <= mostGrowth || size <= mostGrowth + sum(constantsOf(node)))
+}
+
+/** Whether its result takes little room, or no more than the constants which nothing but computable parts of the graph use. */
 function fits(node: Node, computable: WeakSet<Node>, context: FusionContext): boolean {
+  const size = sizeOf(node, context)
+  if (size === undefined) return false
+  if (size <= mostGrowth) return true
+  const freed = [...constantsOf(node)].filter(
+    (value) => !value.isOutput && [...value.users].every((user) => user === node || computable.has(user)),
+  )
+  return size <= mostGrowth + sum(freed)
+}
+
+/** Bytes of a node's outputs; undefined where they are not known. */
+function sizeOf(node: Node, context: FusionContext): number | undefined {
   let size = 0
   for (const output of node.outputs) {
     if (output === undefined) continue
     const elementType = context.elementType(output)
     const dims = context.shape(output)?.map(Number)
     if (elementType === undefined || elementType === 'string' || dims === undefined || dims.some(Number.isNaN))
-      return false
+      return undefined
     size += byteLength(elementType, dims)
   }
-  if (size <= mostGrowth) return true
-  let freed = 0
-  for (const value of constantsOf(node)) {
-    const inside = [...value.users].every((user) => user === node || computable.has(user))
-    if (inside && !value.isOutput) freed += value.constant?.byteLength ?? 0
-  }
-  return size <= freed + mostGrowth
+  return size
+}
+
+const sum = (constants: Iterable<Value>): number => {
+  let bytes = 0
+  for (const { constant } of constants) bytes += constant?.byteLength ?? 0
+  return bytes
 }
 
 /** The constants from which a computable node is computed. */
