@@ -94,14 +94,21 @@ function headsOf(side: Value, isKey: boolean, context: FusionContext): Heads[] {
   })
 }
 
-/** The sizes attention is over, where those of Q, K and V agree without broadcasting and the runtime wants no more than it can do. */
+/**
+ * The sizes attention is over, where those of Q, K and V agree without broadcasting and the runtime wants no more than it can do. The heads of V
+ * may have a size of their own.
+ */
 function scoreShape(q: Heads, k: Heads, v: Heads): ScoreShape | string {
   const [batch, queries, keys] = [sizeOf(q.axes[0]), sizeOf(q.axes[2]), sizeOf(k.axes[2])]
-  const [heads, size] = [sizeOf(q.axes[1]), sizeOf(q.axes[3])]
+  const [heads, size, valueSize] = [sizeOf(q.axes[1]), sizeOf(q.axes[3]), sizeOf(v.axes[3])]
   if (typeof heads !== 'number' || typeof size !== 'number' || heads * size === 0)
     return `heads and their size are ${heads} and ${size}, not numbers above 0`
-  const agree = [k, v].every(({ axes }) => sameShape(sizesOf(axes), [batch, heads, keys, size]))
-  return agree ? { batch, heads, queries, keys, size } : 'Q, K and V differ in batch, heads or head size'
+  if (typeof valueSize !== 'number' || valueSize === 0)
+    return `the size of a value's heads is ${valueSize}, not a number above 0`
+  const agree =
+    sameShape(sizesOf(k.axes), [batch, heads, keys, size]) &&
+    sameShape(sizesOf(v.axes), [batch, heads, keys, valueSize])
+  return agree ? { batch, heads, queries, keys, size } : 'Q, K and V differ in batch or heads, or Q and K in head size'
 }
 
 const mergedAxes = ({ axes: [batch, heads, positions, features] }: Heads): Axis[] => [
@@ -120,11 +127,12 @@ function projections(graph: GraphBuilder, q: Heads[], k: Heads[], v: Heads[]): [
 
 /**
  * K and V of [B, T, N·H], as Q is of [B, S, N·H], or both of [B, N, T, H], which the runtime takes as well: whichever is nearer to what the model
- * has. undefined where a shape cannot be written.
+ * has. The second only where their heads are of one size. undefined where a shape cannot be written.
  */
 export function keysAndValues(graph: GraphBuilder, k: Heads[], v: Heads[]): [Value, Value] | undefined {
   const cost = (axes: (way: Heads) => readonly Axis[]): number => nodesFor(k, axes) + nodesFor(v, axes)
-  const axes = cost(separateAxes) < cost(mergedAxes) ? separateAxes : mergedAxes
+  const [size, valueSize] = [k, v].map(([way]) => way && sizeOf(way.axes[3]))
+  const axes = sameDim(size, valueSize) && cost(separateAxes) < cost(mergedAxes) ? separateAxes : mergedAxes
   const [keys, values] = [arrangeCheapest(graph, k, axes), arrangeCheapest(graph, v, axes)]
   return keys && values ? [keys, values] : undefined
 }
@@ -180,21 +188,27 @@ function withoutBiases(
   elementType: ElementType,
   context: FusionContext,
 ): (Value | Tensor | undefined)[] {
-  const [width] = inputs.map((input) => context.shape(input)?.[2])
-  const found = inputs.map((input) => {
+  const widths = inputs.map((input) => context.shape(input)?.[2])
+  const found = inputs.map((input, index) => {
     const { producer: add } = input
     const bias = add?.is('Add') ? add.inputs.find((operand) => operand?.constant?.dims.length === 1) : undefined
     const data = add?.inputs.find((operand) => operand !== bias)
     const fits =
-      bias?.constant !== undefined && sameDim(bias.constant.size, width) && input.users.size <= 1 && !input.isOutput
+      bias?.constant !== undefined &&
+      sameDim(bias.constant.size, widths[index]) &&
+      input.users.size <= 1 &&
+      !input.isOutput
     return fits && data && sameShape(context.shape(data), context.shape(input))
       ? { data, bias: bias.constant }
       : undefined
   })
   const flat = inputs.every((input) => context.shape(input)?.length === 3)
-  if (!flat || typeof width !== 'number' || found.every((one) => one === undefined)) return [...inputs]
-  const numbers = found.flatMap((one) => (one ? Array.from(one.bias.toNumbers()) : new Array<number>(width).fill(0)))
-  const bias = Tensor.fromNumbers(elementType, [3 * width], numbers)
+  if (!flat || !widths.every((width) => typeof width === 'number') || found.every((one) => one === undefined))
+    return [...inputs]
+  const numbers = widths.flatMap((width, index) =>
+    Array.from(found[index]?.bias.toNumbers() ?? new Float64Array(width)),
+  )
+  const bias = Tensor.fromNumbers(elementType, [numbers.length], numbers)
   return [...inputs.map((input, index) => found[index]?.data ?? input), bias]
 }
 
