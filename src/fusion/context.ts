@@ -9,6 +9,7 @@ import {
 } from '../graph/index.ts'
 import type { KernelTable } from './kernels/kernel-table.ts'
 import { kernelsOf } from './kernels/kernels.ts'
+import { positiveSizes } from './positive-sizes.ts'
 import type { Target } from './target.ts'
 
 /** One size of a shape: a number, or what stands for one; two are the same size exactly when their texts agree. */
@@ -21,6 +22,8 @@ export interface FusionContext {
   elementType(value: Value): ElementType | undefined
   /** The elements of a small integer tensor, where they follow from the shapes; undefined otherwise. */
   data(value: Value): readonly Dim[] | undefined
+  /** Whether a size is at least 1 in every run that does not fail. */
+  isPositive(dim: Dim): boolean
   /** The branch that an If takes in every run that does not fail; undefined where it may be either. */
   branch(node: Node): 'then_branch' | 'else_branch' | undefined
   readonly target: Target
@@ -54,10 +57,15 @@ export function inferredContext(
     inferred ??= inferShapes(model)
     return inferred
   }
+  let positive: ((dim: Dim) => boolean) | undefined
   return {
     shape: (value) => value.constant?.dims ?? shapes().shapeOf(value),
     elementType: (value) => value.elementType ?? shapes().elementTypeOf(value),
     data: (value) => shapes().dataOf(value),
+    isPositive: (dim) => {
+      positive ??= positiveSizes(model, shapes())
+      return positive(dim)
+    },
     branch: (node) => shapes().branchOf(node),
     target,
     kernels,

@@ -14,7 +14,7 @@ const rearrange = defineFusion({
     const [value] = root.inputs
     const [first] = value === undefined ? [] : arrangementsOf(value, context)
     if (first === undefined || first.source === value) return undefined
-    const arranged = arrange(graph, first, first.to)
+    const arranged = arrange(graph, first, first.to, context)
     if (arranged === undefined) return 'it cannot be arranged'
     const scaled = graph.op('Mul', [arranged, first.scale])
     return graph.op('Max', [scaled, graph.op('Neg', [scaled])])

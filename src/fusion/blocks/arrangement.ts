@@ -2,13 +2,12 @@ import {
   Expression,
   exactDivide,
   type GraphBuilder,
-  int64,
   type Node,
   productOf,
   type SymbolicDim,
   type Value,
 } from '../../graph/index.ts'
-import { reshapeOperand } from '../canonical/row-major-view.ts'
+import { underShape } from '../canonical/row-major-view.ts'
 import { type Dim, type FusionContext, sameDim, sameShape } from '../context.ts'
 
 /** A factor of an axis, which views move about as a whole. */
@@ -162,15 +161,20 @@ export const keepsOrder = ({ from }: Arrangement, axes: readonly Axis[]): boolea
  * Arranges the source into other axes made of its parts: with a Transpose if parts move, between Reshapes if they have to be split and merged.
  * undefined where a shape cannot be written as a constant.
  */
-export function arrange(graph: GraphBuilder, { source, from }: Arrangement, axes: readonly Axis[]): Value | undefined {
+export function arrange(
+  graph: GraphBuilder,
+  { source, from }: Arrangement,
+  axes: readonly Axis[],
+  context: Pick<FusionContext, 'isPositive'>,
+): Value | undefined {
   const wanted = axes.flat()
-  if (sameParts(from.flat(), wanted)) return reshaped(graph, source, from, axes)
+  if (sameParts(from.flat(), wanted)) return reshaped(graph, source, from, axes, context)
   const isWhole = from.every((axis) => {
     const start = axis[0] === undefined ? 0 : wanted.indexOf(axis[0])
     return sameParts(axis, wanted.slice(start, start + axis.length))
   })
   const current = isWhole ? from : from.flatMap((axis) => axis.map((part) => [part]))
-  const split = reshaped(graph, source, from, current)
+  const split = reshaped(graph, source, from, current, context)
   if (split === undefined) return undefined
   const full = wanted.flatMap((part) => {
     const axis = current.findIndex(([first]) => first === part)
@@ -183,6 +187,7 @@ export function arrange(graph: GraphBuilder, { source, from }: Arrangement, axes
     moved,
     perm.map((axis) => current[axis] ?? []),
     axes,
+    context,
   )
 }
 
@@ -190,11 +195,16 @@ export function arrange(graph: GraphBuilder, { source, from }: Arrangement, axes
 export const nodesToArrange = (arrangement: Arrangement, axes: readonly Axis[]): number =>
   keepsOrder(arrangement, axes) ? Number(!sameShape(sizesOf(arrangement.from), sizesOf(axes))) : 2
 
-function reshaped(graph: GraphBuilder, value: Value, from: readonly Axis[], to: readonly Axis[]): Value | undefined {
+function reshaped(
+  graph: GraphBuilder,
+  value: Value,
+  from: readonly Axis[],
+  to: readonly Axis[],
+  context: Pick<FusionContext, 'isPositive'>,
+): Value | undefined {
   const [before, after] = [sizesOf(from), sizesOf(to)]
   if (sameShape(before, after)) return value
-  const operand = reshapeOperand(before, after)
-  return operand && graph.op('Reshape', [value, int64(operand)])
+  return underShape(graph, value, [before, after], context)
 }
 
 /** A permutation that moves full axes as given, and axes of size 1 to where the result wants them: that may save the Reshape. */

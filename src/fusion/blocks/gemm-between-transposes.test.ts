@@ -80,7 +80,11 @@ describe('gemm-between-transposes', () => {
         const product = g.op('Gemm', [g.op('Reshape', [turned, int64([-1, 4])]), random.tensor([4, 6])])
         const sizes = g.op('Slice', [g.op('Shape', [turned]), int64([0]), int64([3])])
         const rows = g.op('Reshape', [product, g.op('Concat', [sizes, int64([6])], { axis: 0 })])
-        g.output('rows', g.op('Unsqueeze', [g.op('Transpose', [rows], { perm: [1, 0, 2, 3] }), int64([1])]))
+        const back = g.op('Transpose', [rows], { perm: [1, 0, 2, 3] })
+        const merged = g.op('Concat', [int64([-1]), g.op('Shape', [open], { start: 2, end: 3 }), int64([6])], {
+          axis: 0,
+        })
+        g.output('rows', g.op('Reshape', [back, merged]))
         return x
       },
       { dimensions: { a: 2, b: 3, c: 2 } },

@@ -46,7 +46,7 @@ export function withoutViews(
   const counterpart = (part: Part): Part => rows[rowsBehind.indexOf(part)] ?? part
   const axes = [...behind.to.slice(0, -1).map((axis) => axis.map(counterpart)), features]
   if (!keepsOrder(way, axes)) return 'a Transpose would stay'
-  const x = arrange(graph, way, axes)
+  const x = arrange(graph, way, axes, context)
   if (x === undefined) return 'a shape is not known'
   const projected = graph.op('MatMul', [x, B], {}, { like: root })
   const b = bias?.constant?.reshape([columns])

@@ -1,5 +1,5 @@
 import { type GraphBuilder, int64, type Node, Tensor, type Value } from '../../graph/index.ts'
-import { type FusionContext, sameDim } from '../context.ts'
+import { type Dim, type FusionContext, sameDim } from '../context.ts'
 import { defineFusion, type Replacement } from '../define-fusion.ts'
 import { whyShared } from '../pattern.ts'
 import { type Arrangement, type Axis, arrange, arrangementsOf } from './arrangement.ts'
@@ -35,17 +35,20 @@ export const groupedAttention = defineFusion({
     const heads = { groups: count / k.times, members: k.times, size: features / count }
     const ofQueries = bias && biasOfQueries(bias, features)
     if (typeof ofQueries === 'string') return ofQueries
-    const others = keysAndValues(graph, k.ways, v.ways)
+    const others = keysAndValues(graph, k.ways, v.ways, context)
     if (others === undefined) return undefined
     const rows = mask && repeatedRows(graph, mask, heads.members, context)
     if (typeof rows === 'string') return rows
     const layout = layoutOf(own, heads)
-    const queries = memberQueries(graph, query, ofQueries, layout, heads)
+    const [batch = 0] = shape
+    // A computed shape would be right for no batch at all, too, at the cost of a node for each layer: then the rows cannot be inferred.
+    const hasBatch = { isPositive: (dim: Dim): boolean => context.isPositive(dim) || sameDim(dim, batch) }
+    const queries = memberQueries(graph, query, ofQueries, layout, heads, hasBatch)
     if (queries === undefined) return undefined
     const inputs = [queries, ...others, ...(rows === undefined ? [] : [undefined, undefined, rows])]
     const attributes = { num_heads: heads.groups, scale: root.float('scale', 1 / Math.sqrt(heads.size)) }
     const attended = microsoft(graph, root, 'MultiHeadAttention', inputs, attributes).output
-    return result(graph, root, attended, layout, heads)
+    return result(graph, root, attended, layout, heads, hasBatch)
   },
 })
 
@@ -68,12 +71,14 @@ function memberQueries(
   bias: Tensor | undefined,
   layout: Layout,
   heads: HeadGroups,
+  context: Pick<FusionContext, 'isPositive'>,
 ): Value | undefined {
   const projected = projectedByMember(graph, query, heads)
   const from = projected === undefined ? layout.byGroup : layout.byMember
   const added = projected === undefined ? bias : bias && byMember(bias, 0, heads)
   const source = projected ?? query
-  return arrange(graph, { source: added ? graph.op('Add', [source, added]) : source, from, to: [] }, layout.asQueries)
+  const biased = added ? graph.op('Add', [source, added]) : source
+  return arrange(graph, { source: biased, from, to: [] }, layout.asQueries, context)
 }
 
 /** What a bias of [3·N·H] adds to the queries, where it adds nothing to keys and values. */
@@ -90,13 +95,14 @@ function result(
   attended: Value,
   layout: Layout,
   heads: HeadGroups,
+  context: Pick<FusionContext, 'isPositive'>,
 ): Replacement[] | undefined {
   const made = { source: attended, from: layout.asQueries, to: [] }
   const [product] = whyShared(root.output) === undefined ? root.output.users : []
-  const joined = product?.inputs[0] === root.output ? arrange(graph, made, layout.byMember) : undefined
+  const joined = product?.inputs[0] === root.output ? arrange(graph, made, layout.byMember, context) : undefined
   const multiplied = joined && productByMember(graph, product, joined, heads)
   if (product !== undefined && multiplied !== undefined) return [{ from: product.output, to: multiplied }]
-  const back = arrange(graph, made, layout.byGroup)
+  const back = arrange(graph, made, layout.byGroup, context)
   return back && [{ from: root.output, to: back }]
 }
 

@@ -62,7 +62,7 @@ export const multiHeadAttention = defineFusion({
       return `its scale is ${scale}, not above 0 and finite`
     // Ways that leave a number in are others.
     const sameScale = (ways: Heads[]): Heads[] => ways.filter((way) => way.scale === ways[0]?.scale)
-    const inputs = projections(graph, sameScale(q), sameScale(k), unscaled)
+    const inputs = projections(graph, sameScale(q), sameScale(k), unscaled, context)
     if (inputs === undefined) return undefined
     const bias = maskOf(match, graph, shape, inputs[0], elementType, context)
     if (typeof bias === 'string') return bias
@@ -119,9 +119,15 @@ const mergedAxes = ({ axes: [batch, heads, positions, features] }: Heads): Axis[
 
 const separateAxes = ({ axes }: Heads): readonly Axis[] => axes
 
-function projections(graph: GraphBuilder, q: Heads[], k: Heads[], v: Heads[]): [Value, Value, Value] | undefined {
-  const queries = arrangeCheapest(graph, q, mergedAxes)
-  const others = queries && keysAndValues(graph, k, v)
+function projections(
+  graph: GraphBuilder,
+  q: Heads[],
+  k: Heads[],
+  v: Heads[],
+  context: FusionContext,
+): [Value, Value, Value] | undefined {
+  const queries = arrangeCheapest(graph, q, mergedAxes, context)
+  const others = queries && keysAndValues(graph, k, v, context)
   return others && [queries, ...others]
 }
 
@@ -129,11 +135,16 @@ function projections(graph: GraphBuilder, q: Heads[], k: Heads[], v: Heads[]): [
  * K and V of [B, T, N·H], as Q is of [B, S, N·H], or both of [B, N, T, H], which the runtime takes as well: whichever is nearer to what the model
  * has. The second only where their heads are of one size. undefined where a shape cannot be written.
  */
-export function keysAndValues(graph: GraphBuilder, k: Heads[], v: Heads[]): [Value, Value] | undefined {
+export function keysAndValues(
+  graph: GraphBuilder,
+  k: Heads[],
+  v: Heads[],
+  context: FusionContext,
+): [Value, Value] | undefined {
   const cost = (axes: (way: Heads) => readonly Axis[]): number => nodesFor(k, axes) + nodesFor(v, axes)
   const [size, valueSize] = [k, v].map(([way]) => way && sizeOf(way.axes[3]))
   const axes = sameDim(size, valueSize) && cost(separateAxes) < cost(mergedAxes) ? separateAxes : mergedAxes
-  const [keys, values] = [arrangeCheapest(graph, k, axes), arrangeCheapest(graph, v, axes)]
+  const [keys, values] = [k, v].map((ways) => arrangeCheapest(graph, ways, axes, context))
   return keys && values ? [keys, values] : undefined
 }
 
@@ -144,10 +155,15 @@ const nodes = (way: Heads, above: number, axes: (way: Heads) => readonly Axis[])
 const nodesFor = (ways: Heads[], axes: (way: Heads) => readonly Axis[]): number =>
   Math.min(...ways.map((way, above) => nodes(way, above, axes)))
 
-function arrangeCheapest(graph: GraphBuilder, ways: Heads[], axes: (way: Heads) => readonly Axis[]): Value | undefined {
+function arrangeCheapest(
+  graph: GraphBuilder,
+  ways: Heads[],
+  axes: (way: Heads) => readonly Axis[],
+  context: FusionContext,
+): Value | undefined {
   const sorted = ways.map((way, above) => ({ way, cost: nodes(way, above, axes) })).sort((a, b) => a.cost - b.cost)
   for (const { way } of sorted) {
-    const value = arrange(graph, way, axes(way))
+    const value = arrange(graph, way, axes(way), context)
     if (value !== undefined) return value
   }
   return undefined
@@ -229,7 +245,7 @@ function unmerged(graph: GraphBuilder, root: Node, attended: Value, context: Fus
     const [batch = [], heads = [], positions = [], features = []] =
       from.length === 3 ? [from[0], [], from[1], from[2]] : from
     const made = { source: attended, from: [batch, positions, [...heads, ...features]], to: [] }
-    const result = arrange(graph, made, to)
+    const result = arrange(graph, made, to, context)
     if (result !== undefined) return [{ from: chain[length - 1]?.output ?? root.output, to: result }]
   }
   return undefined

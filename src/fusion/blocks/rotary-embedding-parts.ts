@@ -1,5 +1,4 @@
-import { int64 } from '../../graph/index.ts'
-import { reshapeOperand } from '../canonical/row-major-view.ts'
+import { underShape } from '../canonical/row-major-view.ts'
 import type { FusionContext } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
 import { any, either, inverse, type Match, node, optional, product, sum, type ValuePattern } from '../pattern.ts'
@@ -35,8 +34,7 @@ export const rotaryEmbeddingParts = defineFusion({
     const [cosines, sines] = [tableOf(graph, match.value(cos), size / 2), tableOf(graph, match.value(sin), size / 2)]
     const rotated = rotateHeads(graph, match.root, input, { pairing: whole.pairing, axes, cosines, sines }, context)
     if (typeof rotated !== 'object' || stackOf(match.root, context) === undefined) return rotated
-    const stacked = reshapeOperand(whole.shape, context.shape(match.root.output))
-    return stacked && graph.op('Reshape', [rotated, int64(stacked)])
+    return underShape(graph, rotated, [whole.shape, context.shape(match.root.output)], context)
   },
 })
 

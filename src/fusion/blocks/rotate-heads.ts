@@ -79,9 +79,9 @@ export function rotateHeads(
   for (const way of arrangementsOf(x, context)) {
     const flat = flatAxes(way, axes)
     if (way.scale !== 1 || flat === undefined || !keepsOrder(way, flat)) continue
-    const merged = arrange(graph, way, flat)
+    const merged = arrange(graph, way, flat, context)
     const rotated = merged && (axes.batched ? joined(graph, merged, rotate, context) : rotate(merged))
-    const result = rotated && arrange(graph, { source: rotated, from: flat, to: way.to }, way.to)
+    const result = rotated && arrange(graph, { source: rotated, from: flat, to: way.to }, way.to, context)
     if (result !== undefined) return result
   }
   if (axes.batched) return 'each batch has cosines of its own, and its heads come before its positions'
@@ -96,11 +96,19 @@ function flatAxes({ to }: ScaledArrangement, { heads, positions }: HeadAxes): Ax
 }
 
 /** [B, S, F] → [1, B·S, F], rotated, and back. */
-function joined(graph: GraphBuilder, value: Value, rotate: (value: Value) => Value, context: FusionContext): Value {
+function joined(
+  graph: GraphBuilder,
+  value: Value,
+  rotate: (value: Value) => Value,
+  context: FusionContext,
+): Value | undefined {
   const shape = context.shape(value) ?? []
   const width = shape[2]
   const one = graph.op('Reshape', [value, int64([1, -1, typeof width === 'number' ? width : 0])])
-  const known = shape.filter((dim) => typeof dim === 'number').length >= 2
-  const back = known ? int64(shape.map((dim) => (typeof dim === 'number' ? dim : -1))) : graph.op('Shape', [value])
-  return graph.op('Reshape', [rotate(one), back])
+  const turned = rotate(one)
+  if (shape.filter((dim) => typeof dim === 'number').length >= 2)
+    return graph.op('Reshape', [turned, int64(shape.map((dim) => (typeof dim === 'number' ? dim : -1)))])
+  // A size that is 0 is meant as it is, which can be said since opset 14.
+  if (graph.graph.model.opset >= 14) return graph.op('Reshape', [turned, graph.op('Shape', [value])], { allowzero: 1 })
+  return shape.every(context.isPositive) ? graph.op('Reshape', [turned, graph.op('Shape', [value])]) : undefined
 }

@@ -1,5 +1,5 @@
 import { type GraphBuilder, int64, type Node, type Value } from '../../graph/index.ts'
-import { reshapeOperand } from '../canonical/row-major-view.ts'
+import { underShape } from '../canonical/row-major-view.ts'
 import { type Dim, type FusionContext, sameDim, sameShape } from '../context.ts'
 import { axisSlices } from '../linear/strided-slice.ts'
 
@@ -68,8 +68,7 @@ export function valueAt(graph: GraphBuilder, place: Place, context: FusionContex
       ? graph.op('Slice', [source, int64([start]), int64([start + width]), int64([shape.length - 1])])
       : undefined
   }
-  const operand = reshapeOperand(context.shape(source), shape)
-  return operand && graph.op('Reshape', [source, int64(operand)])
+  return underShape(graph, source, [context.shape(source), shape], context)
 }
 
 /** The two parts that a value is joined of: by Concat, or stacked and then reshaped. */

@@ -96,7 +96,7 @@ function splitBeforeViews(
       axes.map((one, index) => (index === at ? one.slice(1) : one))
     const rest = { from: narrowed(from, place), to: keep ? narrowed(to, axis) : to.toSpliced(axis, 1) }
     const pieces = splitInto(graph, source, place, part.size, width)
-    const results = pieces.map((piece) => arrange(graph, { ...rest, source: piece }, rest.to))
+    const results = pieces.map((piece) => arrange(graph, { ...rest, source: piece }, rest.to, context))
     if (results.every((result) => result !== undefined)) return results
   }
   return 'the axis is not one that its source can be split along'

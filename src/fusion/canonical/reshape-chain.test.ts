@@ -116,7 +116,22 @@ describe('reshape-chain with open dimensions', () => {
     expect((await build([0, 2, 6], [0, 0, 3, 2])).ops).toEqual(['Expand', 'Reshape'])
     const unknown = await build([0, -1, 2], [0, 0, 1, 2])
     expect(unknown.ops).toEqual(['Expand', 'Reshape', 'Reshape'])
-    expect(unknown.reasons).toEqual(['more than one size of the result is not known'])
+    expect(unknown.reasons).toEqual([
+      'more than one size of the result is not known, or one beside others that may be 0',
+    ])
+  })
+
+  it('adds and removes sizes of 1 where none can be inferred beside one that may be 0', async () => {
+    const { ops } = await fused(['n', 'm'], (g, x) => view(g, 'Unsqueeze', view(g, 'Reshape', x, [0, 1, -1]), [0]), {
+      dimensions,
+    })
+    expect(ops).toEqual(['Neg', 'Unsqueeze'])
+    const merged = await fused(
+      ['n', 2, 3, 'm'],
+      (g, x) => view(g, 'Reshape', g.op('Flatten', [x], { axis: 2 }), [-1, 2, 1, 3, 1, 1]),
+      { dimensions: { n: 2, m: 1 } },
+    )
+    expect(merged.ops).toEqual(['Neg', 'Reshape'])
   })
 
   it('leaves two that cannot be inferred', async () => {
@@ -135,7 +150,7 @@ describe('reshape-chain with open dimensions', () => {
       { dimensions },
     )
     expect(ops.slice(-2)).toEqual(['Reshape', 'Unsqueeze'])
-    expect(reasons).toEqual(['more than one size of the result is not known'])
+    expect(reasons).toEqual(['a computed size may be 0, which copies another'])
   })
 })
 

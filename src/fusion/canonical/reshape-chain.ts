@@ -3,7 +3,7 @@ import { type FusionContext, sameShape } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
 import { whyShared } from '../pattern.ts'
 import { integerOperand, nodeWithIntegers } from './integer-operand.ts'
-import { reshapeOperand, viewedValue } from './row-major-view.ts'
+import { copiesOtherSize, underShape, viewedValue } from './row-major-view.ts'
 
 /**
  * Reshape, Flatten, Squeeze, Unsqueeze, and a Transpose that moves axes of size 1 only, one after another → one of them, or x where the last
@@ -30,9 +30,13 @@ export const reshapeChain = defineFusion({
 
 function reshape(x: Value, first: Node, root: Node, graph: GraphBuilder, context: FusionContext): Value | string {
   if (root.opset < 5) return 'Reshape takes its shape as an input since opset 5'
-  const operand = reshapeOperand(context.shape(x), context.shape(root.output)) ?? throughBoth(first, root, context)
-  if (operand === undefined) return 'more than one size of the result is not known'
-  return nodeWithIntegers(graph, 'Reshape', x, { shape: operand }, { like: root })
+  if (copiesOtherSize(first, context) || copiesOtherSize(root, context))
+    return 'a computed size may be 0, which copies another'
+  const view = underShape(graph, x, [context.shape(x), context.shape(root.output)], context, { like: root })
+  if (view !== undefined) return view
+  const shape = throughBoth(first, root, context)
+  if (shape === undefined) return 'more than one size of the result is not known, or one beside others that may be 0'
+  return nodeWithIntegers(graph, 'Reshape', x, { shape }, { like: root })
 }
 
 /** The last Reshape's shape where it says all by itself: a 0 in it copies a size of the first result, which must be a number, or copied as well. */

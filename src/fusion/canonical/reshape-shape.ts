@@ -1,6 +1,5 @@
 import { defineFusion } from '../define-fusion.ts'
-import { nodeWithIntegers } from './integer-operand.ts'
-import { reshapeOperand } from './row-major-view.ts'
+import { copiesOtherSize, underShape } from './row-major-view.ts'
 
 /**
  * Reshape(x, computed) → Reshape(x, constant): what is known of the shape is written out, a size that stays in its place as 0, one other
@@ -13,8 +12,8 @@ export const reshapeShape = defineFusion({
     const [x, shape] = root.inputs
     if (x === undefined || shape === undefined || shape.constant !== undefined || root.opset < 5) return undefined
     const to = context.shape(root.output)
-    const operand = reshapeOperand(context.shape(x), to)
-    if (operand !== undefined) return nodeWithIntegers(graph, 'Reshape', x, { shape: operand }, { like: root })
-    return to && `more than one size of [${to.join(', ')}] is not known`
+    if (copiesOtherSize(root, context)) return 'a computed size may be 0, which copies another'
+    const view = underShape(graph, x, [context.shape(x), to], context, { like: root })
+    return view ?? (to && `more than one size of [${to.join(', ')}] is not known, or one beside others that may be 0`)
   },
 })

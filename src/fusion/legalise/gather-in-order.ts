@@ -1,6 +1,6 @@
 import { type GraphBuilder, int64, type Node, type Tensor, type Value } from '../../graph/index.ts'
 import { add, exactDivide, multiply, type Dim as Size } from '../../graph/shapes/index.ts'
-import { reshapeOperand, viewedValue } from '../canonical/row-major-view.ts'
+import { underShape, viewedValue } from '../canonical/row-major-view.ts'
 import { type FusionContext, sameDim } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
 import { dimsVector } from './dims-vector.ts'
@@ -40,12 +40,13 @@ export const gatherInOrder = defineFusion({
 function reshape(graph: GraphBuilder, root: Node, data: Value, context: FusionContext): Value | string {
   const to = context.shape(root.output)
   for (let source: Value | undefined = data; source !== undefined; source = viewedValue(source.producer, context)) {
-    const operand = reshapeOperand(context.shape(source), to)
-    if (operand !== undefined) return graph.op('Reshape', [source, int64(operand)], {}, { like: root })
+    const view = underShape(graph, source, [context.shape(source), to], context, { like: root })
+    if (view !== undefined) return view
   }
   const vector = to && dimsVector(graph, root, to, context)
   if (vector === undefined) return `more than one size of [${to?.join(', ')}] is not known`
-  return graph.op('Reshape', [data, vector], {}, { like: root })
+  // A size that is 0 is meant as it is.
+  return graph.op('Reshape', [data, vector], { allowzero: 1 }, { like: root })
 }
 
 /** The first rows of the data, which hold as many elements as `count`: fewer than it has, or the original would have failed. */
@@ -61,11 +62,10 @@ function firstOfAll(
     count,
     rest.reduce((product: Size, size) => multiply(product, size), 1),
   )
-  const operand = rows === undefined ? undefined : reshapeOperand([rows, ...rest], context.shape(root.output))
-  const end = operand && rows !== undefined ? dimsVector(graph, root, [rows], context) : undefined
-  if (operand === undefined || end === undefined) return undefined
+  const end = rows === undefined ? undefined : dimsVector(graph, root, [rows], context)
+  if (rows === undefined || end === undefined) return undefined
   const first = graph.op('Slice', [data, int64([0]), end, int64([0])])
-  return graph.op('Reshape', [first, int64(operand)], {}, { like: root })
+  return underShape(graph, first, [[rows, ...rest], context.shape(root.output)], context, { like: root })
 }
 
 /** Rows 0, 1, 2, … of a table, as many as `count`: fewer than it has, or the original would have failed. */

@@ -9,15 +9,20 @@ testLowering('lower-space-to-depth', {
     'by 2': unary('SpaceToDepth', { blocksize: 2 }),
     'by 3, in opset 9, width open': {
       build: unary('SpaceToDepth', { blocksize: 3 }),
-      shape: ['n', 2, 6, 'w'],
+      shape: [2, 2, 6, 'w'],
       opset: 9,
     },
+    'by 2, batch open': { build: unary('SpaceToDepth', { blocksize: 2 }), shape: ['n', 3, 4, 6] },
     'by 1, height open': { build: unary('SpaceToDepth', { blocksize: 1 }), shape: [2, 2, 'h', 3] },
   },
   leftAlone: {
     'an open height and width': [
       /neither height nor width of .* is known/,
       { build: unary('SpaceToDepth', { blocksize: 2 }), shape: [1, 2, 'even', 'even'] },
+    ],
+    'a batch that may be empty, width open': [
+      /the batch of .* may be empty/,
+      { build: unary('SpaceToDepth', { blocksize: 3 }), shape: ['n', 2, 6, 'w'] },
     ],
     'an open number of channels': [
       /channels/,

@@ -14,11 +14,13 @@ export const lowerSpaceToDepth = defineLowering({
     if (x === undefined || block === undefined) return undefined
     if (root.string('mode', 'DCR') !== 'DCR') return `its mode is ${root.string('mode', '')}`
     if (shape?.length !== 4) return `the shape of "${x}" is not known`
-    const [, channels, ...size] = shape
+    const [batch = 1, channels, ...size] = shape
     if (typeof channels !== 'number') return `the number of channels of "${x}" is not known`
     const divided = (dim: Dim): number => (typeof dim === 'number' ? dim / block : -1)
     const [height = -1, width = -1] = size.map(divided)
     if (height === -1 && width === -1) return `neither height nor width of "${x}" is known`
+    // The size that is open is inferred, which no runtime does where the batch is empty.
+    if ((height === -1 || width === -1) && !context.isPositive(batch)) return `the batch of "${x}" may be empty`
     const split = graph.op('Reshape', [x, int64([0, channels, height, block, width, block])])
     const moved = graph.op('Transpose', [split], { perm: [0, 3, 5, 1, 2, 4] })
     const shapeOut = int64([0, channels * block * block, height, width])

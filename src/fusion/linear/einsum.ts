@@ -1,4 +1,5 @@
 import { type GraphBuilder, int64, isFloat, type Node, type Value } from '../../graph/index.ts'
+import { nodeWithIntegers } from '../canonical/integer-operand.ts'
 import { sameDim } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
 
@@ -38,7 +39,13 @@ export const einsum = defineFusion({
     if (!isFloat(context.elementType(a) ?? context.elementType(b))) return 'a MatMul is for floats'
     const unsure = contracted.find((index) => !sameDim(shapes[0]?.[A.indexOf(index)], shapes[1]?.[B.indexOf(index)]))
     if (unsure !== undefined) return `"${unsure}" is not known to have one size in both operands`
-    return contractedProduct([a, b], [A, B], output, contracted, root, graph)
+    const sizesOf = (index: string) => [shapes[0]?.[A.indexOf(index)], shapes[1]?.[B.indexOf(index)]]
+    const mayBeZero = (index: string): boolean =>
+      sizesOf(index).some((size) => size !== undefined && !context.isPositive(size))
+    const stretched = output.find((index) => sizesOf(index).includes(1) && mayBeZero(index))
+    if (stretched !== undefined) return `"${stretched}" is 1 in one operand and may be 0 in the other`
+    const isEmpty = [...output, ...contracted].some(mayBeZero)
+    return contractedProduct([a, b], [A, B], output, contracted, root, graph, isEmpty)
   },
 })
 
@@ -136,10 +143,11 @@ function contractedProduct(
   contracted: Indices,
   root: Node,
   graph: GraphBuilder,
+  mayBeEmpty: boolean,
 ): Value | string {
   const product = b.constant
-    ? weighted([a, b], [A, B], output, contracted, root, graph)
-    : weighted([b, a], [B, A], output, contracted, root, graph)
+    ? weighted([a, b], [A, B], output, contracted, root, graph, mayBeEmpty)
+    : weighted([b, a], [B, A], output, contracted, root, graph, mayBeEmpty)
   if (product !== undefined) return product
   // The operand whose own indices come last in the output is on the right; a vector may stand there anyway.
   const last = output.at(-1)
@@ -154,16 +162,27 @@ function contractedProduct(
   if (columns.length > 1 || (rows.length !== 1 && !isPlain) || (columns.length !== 1 && !isVector.right)) {
     return `"${[...rows, ...columns].join('')}" would have to become one axis of rows and one of columns`
   }
-  const matrix = graph.op(
-    'MatMul',
-    [
-      ordered(left, L, [...batch, ...rows, ...contracted], graph),
-      ordered(right, R, [...batch, ...contracted, ...columns], graph),
-    ],
-    {},
-    { like: root },
+  const operand = ordered(right, R, [...batch, ...contracted, ...columns], graph)
+  const matrix = matmul(
+    [ordered(left, L, [...batch, ...rows, ...contracted], graph), operand],
+    isVector.right && mayBeEmpty ? rows.length : undefined,
+    root,
+    graph,
   )
   return ordered(matrix, [...batch, ...rows, ...columns], output, graph)
+}
+
+/** MatMul; with a number of rows' axes, of a vector, which the runtime multiplies with nothing empty: as a matrix of one column. */
+function matmul(
+  [left, right]: readonly [Value, Value],
+  vectorAxis: number | undefined,
+  root: Node,
+  graph: GraphBuilder,
+): Value {
+  if (vectorAxis === undefined) return graph.op('MatMul', [left, right], {}, { like: root })
+  const column = nodeWithIntegers(graph, 'Unsqueeze', right, { axes: [1] })
+  const product = graph.op('MatMul', [left, column], {}, { like: root })
+  return nodeWithIntegers(graph, 'Squeeze', product, { axes: [vectorAxis] })
 }
 
 /**
@@ -177,6 +196,7 @@ function weighted(
   contracted: Indices,
   root: Node,
   graph: GraphBuilder,
+  mayBeEmpty: boolean,
 ): Value | undefined {
   const { constant } = weight
   const [rows, columns] = [output.filter((index) => A.includes(index)), output.filter((index) => W.includes(index))]
@@ -190,14 +210,14 @@ function weighted(
   const reshape = (value: Value, shape: readonly number[]): Value => graph.op('Reshape', [value, int64(shape)])
   const left = ordered(data, A, [...rows, ...contracted], graph)
   const right = ordered(weight, W, [...contracted, ...columns], graph)
-  const product = graph.op(
-    'MatMul',
+  const product = matmul(
     [
       contracted.length === 1 ? left : reshape(left, [...kept, count(contracted)]),
       isMatrix ? right : reshape(right, [count(contracted), ...(columns.length === 0 ? [] : [count(columns)])]),
     ],
-    {},
-    { like: root },
+    columns.length === 0 && mayBeEmpty ? rows.length : undefined,
+    root,
+    graph,
   )
   const result = columns.length < 2 ? product : reshape(product, [...kept, ...sizesOf(columns)])
   return ordered(result, [...rows, ...columns], output, graph)

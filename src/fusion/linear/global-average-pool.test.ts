@@ -25,8 +25,12 @@ describe('global-average-pool', () => {
     ]) {
       const attribute = await fused([2, 3, 4, 5], (g, x) => g.op('ReduceMean', [x], { axes }))
       expect(attribute.ops).toEqual(['GlobalAveragePool'])
-      const input = await fused(['n', 3, 'h', 'w'], (g, x) => g.op('ReduceMean', [x, int64(axes)]), { opset: 18 })
-      expect(input.ops).toEqual(['GlobalAveragePool'])
+      const input = await fused(
+        ['n', 3, 'h', 'w'],
+        (g, x) => g.op('ReduceMean', [g.op('Conv', [x, random.tensor([4, 3, 1, 1])]), int64(axes)]),
+        { opset: 18 },
+      )
+      expect(input.ops).toEqual(['Conv', 'GlobalAveragePool'])
     }
     const volume = await fused([2, 3, 4, 5, 2], (g, x) => g.op('ReduceMean', [x], { axes: [2, 3, 4], keepdims: 1 }))
     expect(volume.ops).toEqual(['GlobalAveragePool'])
@@ -35,6 +39,12 @@ describe('global-average-pool', () => {
       return g.op('ReduceMean', [y], { axes: [-1] })
     })
     expect(signal.ops.at(-1)).toBe('GlobalAveragePool')
+  })
+
+  it('leaves an image that may have no pixels', async () => {
+    const { ops, reasons } = await fused(['n', 3, 'h', 4], (g, x) => g.op('ReduceMean', [x], { axes: [2, 3] }))
+    expect(ops).toEqual(['ReduceMean'])
+    expect(reasons).toEqual(['its image may have no pixels, which a pool does not take'])
   })
 
   it('leaves other axes, means without kept axes, and means of sequences', async () => {

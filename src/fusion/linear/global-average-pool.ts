@@ -15,12 +15,14 @@ export const globalAveragePool = defineFusion({
     const given = axesInput?.constant
     const axes = given === undefined ? root.ints('axes') : Array.from(given.toNumbers())
     if (x === undefined || axes === undefined || axes.length === 0 || root.int('keepdims', 1) !== 1) return undefined
-    const rank = context.shape(x)?.length
-    if (rank === undefined) return `the rank of "${x}" is unknown`
+    const shape = context.shape(x)
+    const rank = shape?.length
+    if (shape === undefined || rank === undefined) return `the rank of "${x}" is unknown`
     const reduced = new Set(axes.map((axis) => (axis < 0 ? axis + rank : axis)))
     if (rank < 3 || reduced.size !== rank - 2 || reduced.has(0) || reduced.has(1)) return undefined
     if (rank === 3 && !isConvolved(x)) return undefined
     if (isStatistic(root, x)) return undefined
+    if (!shape.slice(1).every(context.isPositive)) return 'its image may have no pixels, which a pool does not take'
     const type = context.elementType(x)
     // onnxruntime-web has kernels for these two alone.
     if (type !== 'float32' && type !== 'float16') {

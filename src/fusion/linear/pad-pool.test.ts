@@ -108,6 +108,28 @@ describe('pad-pool', () => {
     expect(mode.reasons[0]).toMatch(/it pads by edge, not with a constant/)
   })
 
+  it('leaves an image that may have no pixels, unless a convolution has made it', async () => {
+    const build = (g: GraphBuilder, x: Value): Value => padded(g, x, infinity)
+    const { ops, reasons } = await fuseGraph(
+      (g) =>
+        g.output('y', g.op('MaxPool', [build(g, g.input('x', 'float32', ['n', 1, 'h', 4]))], { kernel_shape: [3, 3] })),
+      { only: ['pad-pool'], dimensions: { h: 4 } },
+    )
+    expect(ops).toEqual(['Pad', 'MaxPool'])
+    expect(reasons).toEqual(['its image may have no pixels, which a pool does not take'])
+    const convolved = await fuseGraph(
+      (g) => {
+        const image = g.op('Conv', [
+          g.input('x', 'float32', ['n', 1, 'h', 4]),
+          Tensor.fromNumbers('float32', [1, 1, 1, 1], [2]),
+        ])
+        g.output('y', g.op('MaxPool', [build(g, image)], { kernel_shape: [3, 3] }))
+      },
+      { only: ['pad-pool'], dimensions: { h: 4 } },
+    )
+    expect(convolved.ops).toEqual(['Conv', 'MaxPool'])
+  })
+
   it('leaves an AveragePool before opset 7, which does not count padding', () => {
     const reasons = reasonsForLeaving(
       'pad-pool',

@@ -35,6 +35,8 @@ export const padPool = defineFusion({
       ? whyNotLeast(padding.value, data)
       : whyNotCounted(padding.value, root, window.begins, window.ends)
     if (reason !== undefined) return reason
+    if (context.shape(data)?.slice(1).every(context.isPositive) !== true)
+      return 'its image may have no pixels, which a pool does not take'
     const begins = window.begins.map((amount, axis) => amount + (padding.begins[axis] ?? 0))
     const ends = window.ends.map((amount, axis) => amount + (padding.ends[axis] ?? 0))
     if ([...begins, ...ends].some((amount, index) => amount >= (kernel[index % kernel.length] ?? 0))) {
