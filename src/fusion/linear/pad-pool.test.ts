@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompareOptions, fuseGraph } from '../../../test/support/fuse-and-compare.ts'
 import { reasonsForLeaving } from '../../../test/support/reasons-for-leaving.ts'
-import { type BuildOptions, float, type GraphBuilder, int64, type Value } from '../../graph/index.ts'
+import { type BuildOptions, float, type GraphBuilder, int64, Tensor, type Value } from '../../graph/index.ts'
 
 const only = ['pad-pool']
 const infinity = Number.NEGATIVE_INFINITY
