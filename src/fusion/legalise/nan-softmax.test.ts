@@ -1,6 +1,6 @@
 import type { Formula } from '../../../test/support/fuse-function.ts'
 import { testLowering } from '../../../test/support/lowering.ts'
-import { type GraphBuilder, type Operand, Tensor, type Value } from '../../graph/index.ts'
+import { type GraphBuilder, int64, type Operand, Tensor, type Value } from '../../graph/index.ts'
 
 const infinity = Number.NEGATIVE_INFINITY
 /** Hides some keys of some queries, and all of the second. */
@@ -18,6 +18,7 @@ const lowestMask = Tensor.fromNumbers(
 const constantMask = (type: 'float32' | 'float16'): Tensor => Tensor.fromNumbers(type, [5, 6], numbers)
 const conditions = (g: GraphBuilder): Value =>
   g.op('Greater', [g.input('m', 'float32', [2, 1, 5, 6]), Tensor.fromNumbers('float32', [5, 1], [0, 9, 0, 0, 0])])
+const half = (g: GraphBuilder, number: number): Value => g.constant(number, { type: 'float16' })
 const zero = (g: GraphBuilder): Operand => g.constant(0)
 
 interface Parts {
@@ -58,10 +59,53 @@ testLowering('nan-softmax', {
       types,
       opset: 13,
     },
+    'with a mask that is made of a causal one and of one for the keys': {
+      build: attention({
+        mask: (g) => {
+          const hidden = g.op('Expand', [g.constant(infinity), int64([5, 6])])
+          const causal = g.op('Trilu', [hidden, int64(-1)], { upper: 1 })
+          const shown = g.op('Greater', [g.input('keys', 'float32', [2, 1, 1, 6]), 0])
+          return g.op('Add', [causal, g.op('Where', [shown, 0, -3.4028234663852886e38])])
+        },
+      }),
+      shape,
+      types,
+    },
+    'with a mask of finite numbers': {
+      build: attention({
+        mask: (g) => g.op('Where', [conditions(g), 0, -3.4028234663852886e38]),
+      }),
+      shape,
+      types,
+    },
+    'with a mask of 0 and −10000 in float16': {
+      build: attention({
+        mask: (g) => {
+          const shown = g.op('Cast', [g.op('Greater', [g.input('m', 'float16', [2, 1, 5, 6]), half(g, 0)])], { to: 10 })
+          return g.op('Mul', [g.op('Sub', [half(g, 1), shown]), half(g, -10000)])
+        },
+      }),
+      shape,
+      types: ['float16'],
+    },
+    'with the lowest number of float16, which scores take to −∞': {
+      build: attention({
+        mask: () =>
+          Tensor.fromNumbers(
+            'float16',
+            [5, 6],
+            numbers.map((number) => Math.max(number, -65504)),
+          ),
+        scale: 30,
+      }),
+      shape,
+      types: ['float16'],
+    },
     'without a mask': { build: attention({ scale: 0.3 }), shape },
     'of what is no product': {
       build: (g, x) => {
-        const weights = g.op('Softmax', [g.op('Add', [g.op('Relu', [x]), constantMask('float32')])], { axis: -1 })
+        const scores = g.op('Relu', [g.op('MatMul', [x, g.input('w', 'float32', [6, 6])])])
+        const weights = g.op('Softmax', [g.op('Add', [scores, constantMask('float32')])], { axis: -1 })
         return g.op('Where', [g.op('IsNaN', [weights]), 0, weights])
       },
       shape: [5, 6],
@@ -69,6 +113,38 @@ testLowering('nan-softmax', {
     },
   },
   leftAlone: {
+    'a mask that a caller gives': [
+      /"m" may hold NaN or \+∞/,
+      { build: attention({ mask: (g) => g.input('m', 'float32', [5, 6]) }), shape, types },
+    ],
+    'a mask in which 0 may meet −∞': [
+      /may hold NaN or \+∞/,
+      {
+        build: attention({
+          mask: (g) => g.op('Mul', [g.op('Cast', [conditions(g)], { to: 1 }), infinity]),
+        }),
+        shape,
+        types,
+      },
+    ],
+    'a constant mask with NaN': [
+      /may hold NaN or \+∞/,
+      {
+        build: attention({ mask: () => Tensor.fromNumbers('float32', [6], [0, 0, Number.NaN, 0, 0, 0]) }),
+        shape,
+        types,
+      },
+    ],
+    'scores that a caller gives': [
+      /"x" may hold NaN or \+∞/,
+      {
+        build: (g, x) => {
+          const weights = g.op('Softmax', [x], { axis: -1 })
+          return g.op('Where', [g.op('IsNaN', [weights]), 0, weights])
+        },
+        types,
+      },
+    ],
     'another axis': [
       /over axis 1, not the last/,
       {

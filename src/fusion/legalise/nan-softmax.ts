@@ -1,10 +1,14 @@
 import { type ElementType, elementTypes, type GraphBuilder, type Node, type Value } from '../../graph/index.ts'
 import type { FusionContext } from '../context.ts'
 import { defineFusion, type Replacement } from '../define-fusion.ts'
-import { any, either, node, product, scalar } from '../pattern.ts'
+import { any, either, type Match, node, product, scalar } from '../pattern.ts'
 import { missingKernel } from './lowering.ts'
 import { numberLike } from './number-like.ts'
+import { rangeOf } from './number-range.ts'
 import { reduce } from './reduce.ts'
+
+/** The lowest number of a mask in float16, besides −∞: half of what the type has is left for scores. */
+const lowestMask = -32768
 
 const types: ReadonlySet<ElementType> = new Set<ElementType>(['float16', 'float32'])
 
@@ -18,7 +22,8 @@ const pattern = node('Where', [node('IsNaN', [softmax]), scalar(0), softmax])
 /**
  * Where(IsNaN(P), 0, P) with P = Softmax(S + M), as PyTorch writes attention in which a query may be left without a key → P·a, where a is 0 for
  * rows in which all of M is −∞, else 1, and P is of S + M with 0 in place of M in those rows. It goes behind the MatMul that takes P, so that attention
- * is seen. IsNaN has no WebGPU kernel. Scores themselves are finite; where they have no mask, P is.
+ * is seen. IsNaN has no WebGPU kernel. Products are taken to be finite; where M is, or there is none, so is P. Where M may take scores in float16 beyond
+ * its lowest number, a is of S + M. Left alone where M may hold NaN or +∞, as what a caller gives may.
  */
 export const nanSoftmax = defineFusion({
   name: 'nan-softmax',
@@ -38,24 +43,37 @@ export const nanSoftmax = defineFusion({
       const axis = node?.int('axis', node.opset < 13 ? 1 : -1)
       return axis === -1 || axis === rank - 1 ? undefined : `its Softmax is over axis ${axis}, not the last`
     },
+    (match, context) => {
+      const unknown = [hidingOf(match), match.has(dot) ? match.value(dot) : undefined].find(
+        (value) => value !== undefined && rangeOf(value, context) === undefined,
+      )
+      return unknown && `"${unknown}" may hold NaN or +∞, which take all of a row with them`
+    },
   ],
   replace(match, graph, context) {
     const { root } = match
     const before = match.value(softmax).producer
     if (before === undefined) return 'it has no Softmax'
     const [whole] = before.inputs
-    const hiding = match.has(masked) ? match.value(mask) : match.has(scores) ? match.value(scores) : undefined
+    const hiding = hidingOf(match)
     if (whole === undefined || hiding === undefined) return match.value(softmax)
-    const rank = context.shape(hiding)?.length
-    if (rank === undefined || rank === 0) return `the rank of "${hiding}" is ${rank}`
-    const { finite, seesAny } = hidingRows(graph, hiding, rank, context)
-    const bias = match.has(masked)
-      ? graph.op('Add', [match.value(dot), finite], {}, { like: match.node(masked) })
-      : finite
+    const range = rangeOf(hiding, context)
+    const isHalf = context.elementType(root.output) === 'float16'
+    const isApart = match.has(masked) && range !== undefined && !(isHalf && range.low < lowestMask)
+    if (isApart && !range.hasNegativeInfinity) return match.value(softmax)
+    const seen = isApart ? hiding : whole
+    const rank = context.shape(seen)?.length
+    if (rank === undefined || rank === 0) return `the rank of "${seen}" is ${rank}`
+    const { finite, seesAny } = hidingRows(graph, seen, rank, context)
+    const bias = isApart ? graph.op('Add', [match.value(dot), finite], {}, { like: match.node(masked) }) : finite
     const weights = graph.op('Softmax', [bias], before.attributes.values(), { like: before })
     return behindMatMul(root, weights, seesAny, graph) ?? graph.op('Mul', [weights, seesAny], {}, { like: root })
   },
 })
+
+/** What makes scores −∞; undefined where nothing does. */
+const hidingOf = (match: Match): Value | undefined =>
+  match.has(masked) ? match.value(mask) : match.has(scores) ? match.value(scores) : undefined
 
 /** What hides scores, with zeros in rows of which nothing is left, and 1 for the rows in which something is left, else 0. */
 function hidingRows(
