@@ -206,6 +206,38 @@ describe('pinned dimensions', () => {
     )
   })
 
+  it('have to be the sizes of an input that has a default', () => {
+    const model = (shape: readonly (string | undefined)[]) =>
+      buildModel((g) => {
+        const w = g.input('w', 'float32', shape)
+        w.initializer = Tensor.fromNumbers('float32', [3, 4], new Array(12).fill(1))
+        g.output('y', g.op('Mul', [g.input('x', 'float32', ['batch', 4]), w]))
+      })
+    const named = model(['batch', undefined])
+    expect(pinDimensions(named, { batch: 3 }).graph.inputs.map((input) => input.shape)).toEqual([
+      [3, undefined],
+      [3, 4],
+    ])
+    expect(codeAndMessage(() => pinDimensions(named, { batch: 2 }))).toBe(
+      'shape-mismatch: The dimension "batch" cannot have the size 2: the default of the input "w" has 3 at axis 0, not 2. Give the size that the default has, or leave the dimension open.',
+    )
+    expect(codeAndMessage(() => inferShapes(named, { dimensions: { 'w:1': 5 } }))).toMatch(
+      /^shape-mismatch: The dimension "w:1" cannot have the size 5: the default of the input "w" has 4 at axis 1, not 5/,
+    )
+    expect(codeAndMessage(() => pinDimensions(model(['rows+batch', 'width']), { batch: 2 }))).toBe('nothing thrown')
+    expect(() => pinDimensions(model(['2*batch+1', 'width']), { batch: 1 })).not.toThrow()
+    expect(codeAndMessage(() => pinDimensions(model(['2*batch+1', 'width']), { batch: 2 }))).toMatch(
+      /has 3 at axis 0, not 5/,
+    )
+  })
+
+  it('leave no input a size below 0', () => {
+    const model = buildModel((g) => g.output('y', g.op('Relu', [g.input('x', 'float32', ['total', 'total - past'])])))
+    expect(codeAndMessage(() => pinDimensions(model, { total: 2, past: 3 }))).toBe(
+      'shape-mismatch: The dimensions "past" and "total" cannot have the sizes 3 and 2: axis 1 of the input "x" is total - past, which would be -1. Give a size that leaves none below 0, or leave the dimension open.',
+    )
+  })
+
   it('have to fit the model, whose node is named where they do not', () => {
     const model = buildModel((g) => {
       const x = g.input('x', 'float32', ['n', 'h'])
