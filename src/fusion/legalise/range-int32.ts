@@ -29,6 +29,8 @@ export const rangeInt32 = defineFusion({
     for (const node of usersInOrder(root)) {
       // What takes them as int64 goes on doing so; then they are counted on both sides.
       if (node.outputs.length !== 1 || node.graph !== root.graph) continue
+      // Behind a view that stays as it is, positions do.
+      if (!node.inputs.some((input) => input !== undefined && narrow.has(input))) continue
       const inputs = node.inputs.map((input) => (input && narrow.get(input)) ?? input)
       const [x] = inputs
       const at = graph.before(node)

@@ -166,6 +166,12 @@ const fires: Record<string, Record<string, Build>> = {
       g.output('causal', g.op('Cast', [causal], { to: 1 }))
       g.output('angles', g.op('Mul', [g.op('Cast', [unsqueeze(g, positions, 2)], { to: 1 }), [0.5, 2, 4]]))
     },
+    'made a float behind a view that is wanted itself': (g) => {
+      const x = g.input('x', 'float32', ['b', 's'])
+      const positions = range(g, sizeOf(g, x, 1))
+      g.output('y', g.op('Cast', [g.output('row', unsqueeze(g, positions, 0))], { to: 1 }))
+      g.output('z', g.op('Cast', [unsqueeze(g, positions, 1)], { to: 1 }))
+    },
     'compared with a number': (g) => {
       const x = g.input('x', 'float32', ['b', 's'])
       g.output('y', g.op('Cast', [g.op('Less', [range(g, sizeOf(g, x, 1)), scalar(3)])], { to: 1 }))
