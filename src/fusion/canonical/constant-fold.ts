@@ -37,50 +37,52 @@ export function constantFold(): Fusion {
     name: 'constant-fold',
     roots: ['*'],
     rewrite(root, graph, context) {
+      const { evaluate } = context
       const isKnown = isComputable(root, computable) && mayFit(root, context)
       if (isKnown) computable.add(root)
       else met.add(root)
       const isLate = isKnown && root.outputs.some((output) => output && [...output.users].some((user) => met.has(user)))
       if (isKnown && !isLate) return undefined
       const replacements: Replacement[] = []
-      for (const value of valuesToFold(isLate ? root.outputs : root.inputs, computable, context)) {
-        const folded = foldedValue(value, context)
+      const chosen = isLate
+        ? valuesToFold(root.outputs, (value) => [...value.users], computable, context)
+        : valuesToFold(root.inputs, () => [root], computable, context)
+      for (const [value, producer] of chosen) {
+        const part = modelOf(value, producer)
+        const folded = inferredValue(part) ?? (evaluate && evaluatedValue(part, value, evaluate))
         if (folded === undefined || typeof folded === 'string') return folded
-        replacements.push({ from: value, to: constantBeside(value, graph, folded) })
+        replacements.push({ from: value, to: constantBeside(producer, graph, folded) })
       }
       return replacements.length > 0 ? replacements : undefined
     },
   })
 }
 
-/** The values that constants shall stand for: these, where they are computable, or what they are computed from where they would take too much room. */
+/**
+ * The values that constants shall stand for, with what computes them: these, where they are computable, or what they are computed from where they
+ * would take too much room.
+ */
 function valuesToFold(
   values: readonly (Value | undefined)[],
+  usersOf: (value: Value) => readonly Node[],
   computable: WeakSet<Node>,
   context: FusionContext,
-): Set<Value> {
-  const chosen = new Set<Value>()
-  const visit = (value: Value | undefined): void => {
+): Map<Value, Node> {
+  const chosen = new Map<Value, Node>()
+  const visit = (value: Value | undefined, users: readonly Node[]): void => {
     const producer = value?.producer
     if (value === undefined || producer === undefined || !computable.has(producer)) return
-    const staysQuantised = [...value.users].some((user) => takesQuantised(user, computable))
+    const staysQuantised = users.some((user) => takesQuantised(user, computable))
     if (staysQuantised && partOf(producer).some(isDequantise)) return
     if (fits(producer, computable, context)) {
-      chosen.add(value)
+      chosen.set(value, producer)
       return
     }
     computable.delete(producer)
-    producer.inputs.forEach(visit)
+    for (const input of producer.inputs) visit(input, [producer])
   }
-  values.forEach(visit)
+  for (const value of values) if (value !== undefined) visit(value, usersOf(value))
   return chosen
-}
-
-function foldedValue(value: Value, { evaluate }: FusionContext): Tensor | string | undefined {
-  const { producer } = value
-  if (producer === undefined) return undefined
-  const part = modelOf(value, producer)
-  return inferredValue(part) ?? (evaluate && evaluatedValue(part, value, evaluate))
 }
 
 /** ONNX's, or com.microsoft's of the same meaning. */
@@ -100,8 +102,8 @@ function takesQuantised(node: Node, computable: WeakSet<Node>): boolean {
 }
 
 /** The constant lives in the graph of what it replaces, which may be one around the root's. */
-const constantBeside = ({ producer }: Value, graph: GraphBuilder, tensor: Tensor): Value =>
-  (producer === undefined ? graph : graph.before(producer)).constant(tensor)
+const constantBeside = (producer: Node, graph: GraphBuilder, tensor: Tensor): Value =>
+  graph.before(producer).constant(tensor)
 
 /** Whether a node is the same function in every run, and takes constants and computable nodes only. */
 function isComputable(node: Node, computable: WeakSet<Node>): boolean {
