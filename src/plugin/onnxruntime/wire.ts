@@ -27,9 +27,10 @@ const decoder = new TextDecoder()
 
 const strings = (tensor: Tensor): string[] => (tensor.proto?.stringData ?? []).map((bytes) => decoder.decode(bytes))
 
-/** One new buffer that can be handed over without a further copy. */
+/** One new buffer that can be handed over without a further copy. It is resizable, so that who has read it can give its memory back at once. */
 export function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0))
+  const size = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0)
+  const whole = new Uint8Array(new ArrayBuffer(size, { maxByteLength: size }))
   let offset = 0
   for (const chunk of chunks) {
     whole.set(chunk, offset)
@@ -38,21 +39,16 @@ export function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return whole
 }
 
-/**
- * Files as they are handed over: those in shared memory as they lie, the others in one buffer, to be transferred. It is resizable, so that the
- * thread can give its memory back as soon as the runtime has read it.
- */
+/** Files as they are handed over: those in shared memory as they lie, the others in one buffer, to be transferred. */
 export function packed(files: readonly ExternalFile[]): { files: readonly ExternalFile[]; buffer: ArrayBuffer } {
-  const apart = files.filter(({ data }) => !(data.buffer instanceof SharedArrayBuffer))
-  const size = apart.reduce((sum, { data }) => sum + data.byteLength, 0)
-  const buffer = new ArrayBuffer(size, { maxByteLength: size })
+  const isShared = ({ data }: ExternalFile): boolean => data.buffer instanceof SharedArrayBuffer
+  const whole = joined(files.filter((file) => !isShared(file)).map(({ data }) => data))
   let offset = 0
-  const moved = new Map<ExternalFile, ExternalFile>()
-  for (const file of apart) {
-    const data = new Uint8Array(buffer, offset, file.data.byteLength)
-    data.set(file.data)
-    offset += data.byteLength
-    moved.set(file, { ...file, data })
-  }
-  return { files: files.map((file) => moved.get(file) ?? file), buffer }
+  const placed = files.map((file) => {
+    if (isShared(file)) return file
+    const start = offset
+    offset += file.data.byteLength
+    return { ...file, data: whole.subarray(start, offset) }
+  })
+  return { files: placed, buffer: whole.buffer }
 }

@@ -3,7 +3,7 @@
  * The thread that runs models with onnxruntime-web's wasm provider. Plain JavaScript, because Node starts it as a file of its own.
  * It holds sessions by number and knows nothing else: see protocol.ts.
  *
- * @import { ExternalFile, Feeds, Reply, Request, WireTensor, WorkerData } from './protocol.ts'
+ * @import { Feeds, Reply, Request, WireTensor, WorkerData } from './protocol.ts'
  * @import { InferenceSession, Tensor } from 'onnxruntime-web'
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
@@ -103,14 +103,12 @@ function handOver(compiled, ort) {
 }
 
 /**
- * The runtime has a copy of its own, and needs the room.
+ * The runtime has copies of its own, and needs the room.
  *
- * @param {readonly ExternalFile[]} files
+ * @param {readonly Uint8Array[]} read
  */
-function giveBack(files) {
-  for (const { data } of files) {
-    if (data.buffer instanceof ArrayBuffer && data.buffer.resizable) data.buffer.resize(0)
-  }
+function giveBack(read) {
+  for (const { buffer } of read) if (buffer instanceof ArrayBuffer && buffer.resizable) buffer.resize(0)
 }
 
 /**
@@ -128,7 +126,7 @@ async function answer(request) {
       logSeverityLevel: 4,
       // Weights in the order that suits a kernel are a second copy, and pay off after some runs.
       extra: { session: { disable_prepacking: '1' } },
-    }).finally(() => giveBack(request.externalData))
+    }).finally(() => giveBack([request.bytes, ...request.externalData.map(({ data }) => data)]))
     sessions.set(request.session, session)
     return { id, opened: true }
   }
