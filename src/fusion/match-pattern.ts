@@ -132,8 +132,7 @@ function mayMatch(pattern: ValuePattern, value: Value): boolean {
   if (pattern.kind === 'group') {
     const { group, parts } = pattern
     return (
-      isOneOf([group.combine, group.undo, group.invert], '', value.producer) &&
-      parts.every((part) => mayBePart(part, group, value, parts.length))
+      isOneOf(group.operators, '', value.producer) && parts.every((part) => mayBePart(part, group, value, parts.length))
     )
   }
   return true
@@ -143,7 +142,7 @@ function mayMatch(pattern: ValuePattern, value: Value): boolean {
 function mayBePart(pattern: ValuePattern, group: Group, value: Value, count: number): boolean {
   if (mayMatch(pattern, value)) return true
   const { producer } = value
-  if (!isOneOf([group.combine, group.undo, group.invert], '', producer)) return false
+  if (!isOneOf(group.operators, '', producer)) return false
   const variables = producer.inputs.filter((input) => input?.constant === undefined)
   const others = Math.max(0, variables.length - 1)
   return (

@@ -59,6 +59,8 @@ export interface Group {
   readonly combine: string
   readonly undo: string
   readonly invert: string
+  /** These three. */
+  readonly operators: readonly string[]
   readonly identity: number
   readonly compute: (a: number, b: number) => number
   readonly inverseOf: (a: number) => number
@@ -135,6 +137,7 @@ const multiplication: Group = {
   combine: 'Mul',
   undo: 'Div',
   invert: 'Reciprocal',
+  operators: ['Mul', 'Div', 'Reciprocal'],
   identity: 1,
   compute: (a, b) => a * b,
   inverseOf: (a) => 1 / a,
@@ -144,6 +147,7 @@ const addition: Group = {
   combine: 'Add',
   undo: 'Sub',
   invert: 'Neg',
+  operators: ['Add', 'Sub', 'Neg'],
   identity: 0,
   compute: (a, b) => a + b,
   inverseOf: (a) => -a,

@@ -109,6 +109,7 @@ function joined(
   if (shape.filter((dim) => typeof dim === 'number').length >= 2)
     return graph.op('Reshape', [turned, int64(shape.map((dim) => (typeof dim === 'number' ? dim : -1)))])
   // A size that is 0 is meant as it is, which can be said since opset 14.
-  if (graph.graph.model.opset >= 14) return graph.op('Reshape', [turned, graph.op('Shape', [value])], { allowzero: 1 })
-  return shape.every(context.isPositive) ? graph.op('Reshape', [turned, graph.op('Shape', [value])]) : undefined
+  const canBeZero = graph.graph.model.opset >= 14
+  if (!canBeZero && !shape.every(context.isPositive)) return undefined
+  return graph.op('Reshape', [turned, graph.op('Shape', [value])], canBeZero ? { allowzero: 1 } : {})
 }

@@ -1,7 +1,7 @@
 import { type GraphBuilder, int64, type Node, type Value } from '../../graph/index.ts'
 import { underShape } from '../canonical/row-major-view.ts'
 import { type Dim, type FusionContext, sameDim, sameShape } from '../context.ts'
-import { axisSlices } from '../linear/strided-slice.ts'
+import { singleAxisSlice } from '../linear/strided-slice.ts'
 
 /** Which numbers of a head turn together: one of its first half with one of its second, or each even one with the odd one behind it. */
 export type Pairing = 'halves' | 'neighbours'
@@ -140,8 +140,8 @@ function takenFrom(value: Value, axis: number, context: FusionContext): Range | 
       start += part
     }
   }
-  const [slice, ...others] = producer.is('Slice') ? (axisSlices(producer) ?? []) : []
-  if (slice === undefined || others.length > 0 || (slice.axis + shape.length) % shape.length !== axis) return undefined
+  const slice = producer.is('Slice') ? singleAxisSlice(producer, shape.length) : undefined
+  if (slice?.axis !== axis) return undefined
   const start = slice.start < 0 ? slice.start + size : slice.start
   return slice.step > 0 && start >= 0 ? { source, start, step: slice.step } : undefined
 }

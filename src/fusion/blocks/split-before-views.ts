@@ -1,7 +1,7 @@
 import { type GraphBuilder, int64, type Node, type Value } from '../../graph/index.ts'
 import type { Dim, FusionContext } from '../context.ts'
 import { defineFusion, type Replacement } from '../define-fusion.ts'
-import { axisSlices } from '../linear/strided-slice.ts'
+import { singleAxisSlice } from '../linear/strided-slice.ts'
 import { type Axis, arrange, arrangementsOf, sizesOf } from './arrangement.ts'
 
 /**
@@ -124,29 +124,26 @@ function axisOf(node: Node, rank: number | undefined): number | undefined {
 
 /** What a Gather with a constant index that drops its axis, or a Slice of one element along one axis, takes. */
 function pieceOf(node: Node, shape: readonly Dim[]): { axis: number; index: number } | undefined {
-  const axis = node.op === 'Gather' ? axisOf(node, shape.length) : slicedAxis(node, shape.length)
-  const size = axis === undefined ? undefined : shape[axis]
-  if (axis === undefined || typeof size !== 'number') return undefined
-  const index = node.op === 'Gather' ? gatheredIndex(node) : slicedIndex(node, size)
-  if (index === undefined || index < -size || index >= size) return undefined
-  return { axis, index: index < 0 ? index + size : index }
+  return node.op === 'Gather' ? gatheredPiece(node, shape) : slicedPiece(node, shape)
 }
 
-function gatheredIndex(gather: Node): number | undefined {
-  const index = gather.inputs[1]?.constant
-  return index?.dims.length === 0 ? index.scalar : undefined
+function gatheredPiece(gather: Node, shape: readonly Dim[]): { axis: number; index: number } | undefined {
+  const axis = axisOf(gather, shape.length)
+  const indices = gather.inputs[1]?.constant
+  const [size, index] = [
+    axis === undefined ? undefined : shape[axis],
+    indices?.dims.length === 0 ? indices.scalar : undefined,
+  ]
+  if (axis === undefined || typeof size !== 'number' || index === undefined) return undefined
+  return index < -size || index >= size ? undefined : { axis, index: index < 0 ? index + size : index }
 }
 
-function slicedAxis(slice: Node, rank: number): number | undefined {
-  const [only, ...others] = axisSlices(slice) ?? []
+function slicedPiece(slice: Node, shape: readonly Dim[]): { axis: number; index: number } | undefined {
   // Sizes taken out of a vector of sizes are no tensors of data.
-  if (only === undefined || others.length > 0 || rank < 2) return undefined
-  return only.axis < 0 ? only.axis + rank : only.axis
-}
-
-function slicedIndex(slice: Node, size: number): number | undefined {
-  const [only] = axisSlices(slice) ?? []
-  if (only?.step !== 1) return undefined
-  const [start = 0, end] = [only.start, only.end].map((at) => Math.min(Math.max(at < 0 ? at + size : at, 0), size))
-  return end === start + 1 ? start : undefined
+  const taken = shape.length < 2 ? undefined : singleAxisSlice(slice, shape.length)
+  const size = taken && shape[taken.axis]
+  if (taken?.step !== 1 || typeof size !== 'number') return undefined
+  const within = (at: number): number => Math.min(Math.max(at < 0 ? at + size : at, 0), size)
+  const index = within(taken.start)
+  return within(taken.end) === index + 1 ? { axis: taken.axis, index } : undefined
 }

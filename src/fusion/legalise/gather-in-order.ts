@@ -1,5 +1,5 @@
 import { type GraphBuilder, int64, type Node, type Tensor, type Value } from '../../graph/index.ts'
-import { add, exactDivide, multiply, type Dim as Size } from '../../graph/shapes/index.ts'
+import { add, exactDivide, multiply, productOf, type Dim as Size } from '../../graph/shapes/index.ts'
 import { underShape, viewedValue } from '../canonical/row-major-view.ts'
 import { type FusionContext, sameDim } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
@@ -21,7 +21,7 @@ export const gatherInOrder = defineFusion({
     if (root.op === 'GatherND') {
       const map = flatIndex(root, shape as readonly Size[], context)
       const count = map && countsUp(map)
-      const all = (shape as readonly Size[]).reduce((product: Size, size) => multiply(product, size), 1)
+      const all = productOf(shape as readonly Size[])
       if (count === undefined) return undefined
       return sameDim(count, all) ? reshape(graph, root, data, context) : firstOfAll(graph, root, data, count, context)
     }
@@ -58,10 +58,7 @@ function firstOfAll(
   context: FusionContext,
 ): Value | undefined {
   const [, ...rest] = (context.shape(data) ?? []) as readonly Size[]
-  const rows = exactDivide(
-    count,
-    rest.reduce((product: Size, size) => multiply(product, size), 1),
-  )
+  const rows = exactDivide(count, productOf(rest))
   const end = rows === undefined ? undefined : dimsVector(graph, root, [rows], context)
   if (rows === undefined || end === undefined) return undefined
   const first = graph.op('Slice', [data, int64([0]), end, int64([0])])

@@ -163,7 +163,6 @@ const greater = (a: NumberRange, b: NumberRange): NumberRange => ({
   low: Math.min(
     a.hasNegativeInfinity ? b.low : Math.max(a.low, b.low),
     b.hasNegativeInfinity ? a.low : Math.max(a.low, b.low),
-    Math.max(a.low, b.low),
   ),
   high: Math.max(a.high, b.high),
   hasNegativeInfinity: a.hasNegativeInfinity && b.hasNegativeInfinity,

@@ -25,3 +25,10 @@ export function axisSlices(slice: Node): AxisSlice[] | undefined {
     step: steps[index] ?? 1,
   }))
 }
+
+/** The one axis that a Slice with constants is along, counted from the front; undefined for one along several. */
+export function singleAxisSlice(slice: Node, rank: number): AxisSlice | undefined {
+  const [only, ...others] = axisSlices(slice) ?? []
+  if (only === undefined || others.length > 0) return undefined
+  return only.axis < 0 ? { ...only, axis: only.axis + rank } : only
+}

@@ -56,10 +56,7 @@ const clip: Operator = (call) => {
   const isKnown = call.opset < 11 || [1, 2].every((index) => !call.has(index) || call.data(index)?.length === 1)
   const elements = call.data(0)
   if (same === undefined || Array.isArray(same) || !isKnown || elements === undefined) return same
-  const attribute = (name: string): number | undefined => {
-    const bound = call.node.float(name, Number.NaN)
-    return Number.isNaN(bound) ? undefined : bound
-  }
+  const attribute = (name: string): number | undefined => call.node.attributes.get(name)?.float
   const [lowest, highest] =
     call.opset < 11 ? [attribute('min'), attribute('max')] : [call.data(1)?.[0], call.data(2)?.[0]]
   return {
