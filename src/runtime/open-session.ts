@@ -1,7 +1,8 @@
 import type { InferenceSession } from 'onnxruntime-web'
+import { deviceWithoutSubgroups } from './device.ts'
 import { download, readFileUrl } from './download.ts'
 import { OnnxLoadError } from './load-error.ts'
-import { chooseRuntime, whyNoAdapter } from './providers.ts'
+import { chooseRuntime, type FoundAdapter, findAdapter } from './providers.ts'
 import { serialise } from './serialise.ts'
 import type { ExecutionProvider, LoadOptions, ModelDescription, OnnxRuntime, Progress } from './types.ts'
 
@@ -37,7 +38,7 @@ export const openSession = async (
   onBytes(0)
 
   try {
-    const [{ runtime, noWebgpu }, [bytes = new Uint8Array(), ...externalBytes]] = await Promise.all([
+    const [{ runtime, adapter, lack }, [bytes = new Uint8Array(), ...externalBytes]] = await Promise.all([
       openRuntime(model, providers),
       Promise.all(assets.map((asset) => download(asset, signal, onBytes))),
     ])
@@ -48,14 +49,18 @@ export const openSession = async (
     const refusals: string[] = []
     let cause: unknown
     for (const provider of providers) {
-      if (provider === 'webgpu' && noWebgpu) {
-        refusals.push(`webgpu: ${noWebgpu}`)
+      if (provider === 'webgpu' && !adapter) {
+        refusals.push(`webgpu: ${lack}`)
         continue
       }
       try {
+        const device = provider === 'webgpu' && adapter && (await deviceWithoutSubgroups(adapter))
+        const executionProviders = [device ? { name: provider, device } : { name: provider }]
+        // onnxruntime-web tells an app of its own device only, which an app makes buffers with.
+        if (device) runtime.env.webgpu.device = device
         const session = await serialise(() => {
           signal.throwIfAborted()
-          return runtime.InferenceSession.create(bytes, { ...options, executionProviders: [{ name: provider }] })
+          return runtime.InferenceSession.create(bytes, { ...options, executionProviders })
         })
         return { runtime, session, executionProvider: provider, fallbackReason: refusals.join(' ') || undefined }
       } catch (error) {
@@ -71,13 +76,13 @@ export const openSession = async (
   }
 }
 
-/** The build of onnxruntime-web for these providers, initialised; `noWebgpu` says why it cannot use WebGPU. */
+/** The build of onnxruntime-web for these providers, initialised, and the adapter that it can use WebGPU with. */
 const openRuntime = async (
   { url, runtimes, features = [] }: ModelDescription,
   providers: readonly ExecutionProvider[],
-): Promise<{ runtime: OnnxRuntime; noWebgpu: string | undefined }> => {
-  const adapter = providers.includes('webgpu') ? whyNoAdapter(features) : undefined
-  const { name, build } = await chooseRuntime(url, runtimes, adapter)
+): Promise<FoundAdapter & { readonly runtime: OnnxRuntime }> => {
+  const finding = providers.includes('webgpu') ? findAdapter(features) : undefined
+  const { name, build } = await chooseRuntime(url, runtimes, finding)
   const failure = (error: unknown) =>
     new OnnxLoadError(
       'runtime',
@@ -85,15 +90,20 @@ const openRuntime = async (
       `onnxruntime-web/${name} did not start: ${reason(error)} Are its files deployed? Reload the page to try again.`,
       error,
     )
-  const webgpu = async () => {
-    const lack = (await adapter) ?? (adapter && name === 'wasm' ? 'no build with WebGPU that runs here.' : undefined)
-    if (lack === undefined || providers.includes('wasm')) return lack
-    throw new OnnxLoadError('no-adapter', url, `${lack} To run without WebGPU, let executionProviders include 'wasm'.`)
+  const webgpu = async (): Promise<FoundAdapter> => {
+    const found = (await finding) ?? {}
+    const usable = found.adapter && name === 'wasm' ? { lack: 'no build with WebGPU that runs here.' } : found
+    if (usable.lack === undefined || providers.includes('wasm')) return usable
+    throw new OnnxLoadError(
+      'no-adapter',
+      url,
+      `${usable.lack} To run without WebGPU, let executionProviders include 'wasm'.`,
+    )
   }
   const importing = build.load().catch((error: unknown) => {
     throw failure(error)
   })
-  const [runtime, noWebgpu] = await Promise.all([importing, webgpu()])
+  const [runtime, usable] = await Promise.all([importing, webgpu()])
 
   // These are read once, when onnxruntime-web initialises; what the app has set stays.
   const { wasm } = runtime.env
@@ -105,7 +115,7 @@ const openRuntime = async (
     else wasm.wasmPaths ??= { wasm: build.wasm }
   }
   // On WebGPU threads would only wait. Node has no `self`, and there onnxruntime-web cannot count the cores.
-  if ((adapter && !noWebgpu) || typeof self === 'undefined') wasm.numThreads ??= 1
+  if (usable.adapter || typeof self === 'undefined') wasm.numThreads ??= 1
 
   // An empty model makes it fetch and compile its .wasm file now, while the model downloads, and tells a runtime that cannot
   // start (it never tries again on this page) from a model that it refuses.
@@ -114,7 +124,7 @@ const openRuntime = async (
       if (/no available backend/.test(reason(error))) throw failure(error)
     }),
   )
-  return { runtime, noWebgpu }
+  return { runtime, ...usable }
 }
 
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))

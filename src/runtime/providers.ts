@@ -4,18 +4,26 @@ import type { RuntimeBuild, RuntimeBuilds, RuntimeName } from './types.ts'
 /** Missing in older browsers, in Node, and on pages that are not a secure context, whatever its type says. */
 const gpu = (): GPU | undefined => globalThis.navigator?.gpu
 
-/** Why WebGPU cannot be used here; undefined when there is an adapter with these features. */
-export const whyNoAdapter = async (features: readonly string[]): Promise<string | undefined> => {
+/** An adapter to use WebGPU with, or why WebGPU cannot be used here. */
+export interface FoundAdapter {
+  readonly adapter?: GPUAdapter
+  readonly lack?: string
+}
+
+/** Asks for an adapter with these features. */
+export const findAdapter = async (features: readonly string[]): Promise<FoundAdapter> => {
   const api = gpu()
   if (!api)
-    return 'navigator.gpu is missing: WebGPU needs a browser that has it and a secure context (https or localhost).'
+    return {
+      lack: 'navigator.gpu is missing: WebGPU needs a browser that has it and a secure context (https or localhost).',
+    }
   try {
     const adapter = await api.requestAdapter()
-    if (!adapter) return 'navigator.gpu.requestAdapter() found no adapter.'
+    if (!adapter) return { lack: 'navigator.gpu.requestAdapter() found no adapter.' }
     const missing = features.filter((feature) => !adapter.features.has(feature))
-    return missing.length ? `the adapter lacks ${missing}, which the model needs.` : undefined
+    return missing.length ? { lack: `the adapter lacks ${missing}, which the model needs.` } : { adapter }
   } catch (error) {
-    return `navigator.gpu.requestAdapter() failed: ${error}`
+    return { lack: `navigator.gpu.requestAdapter() failed: ${error}` }
   }
 }
 
@@ -23,13 +31,13 @@ export const whyNoAdapter = async (features: readonly string[]): Promise<string 
  * Chooses the build of onnxruntime-web: /jspi where the browser has JSPI and a WebGPU interface, without waiting for the
  * adapter; /webgpu once there is an adapter; else /wasm. Builds that the app does not ship are passed over.
  *
- * @param adapter why there is no adapter; undefined when WebGPU is not wanted
+ * @param found undefined when WebGPU is not wanted
  * @throws OnnxLoadError `runtime`
  */
 export const chooseRuntime = async (
   url: string,
   builds: RuntimeBuilds,
-  adapter: Promise<string | undefined> | undefined,
+  found: Promise<FoundAdapter> | undefined,
 ): Promise<{ name: RuntimeName; build: RuntimeBuild }> => {
   const first = (...names: RuntimeName[]) => {
     for (const name of names) {
@@ -38,8 +46,8 @@ export const chooseRuntime = async (
     }
     return undefined
   }
-  const choice = adapter && gpu() && first('jspi', 'webgpu')
-  if (choice && (choice.name === 'jspi' || (await adapter) === undefined)) return choice
+  const choice = found && gpu() && first('jspi', 'webgpu')
+  if (choice && (choice.name === 'jspi' || (await found)?.adapter)) return choice
   const fallback = first('wasm', 'jspi', 'webgpu')
   if (fallback) return fallback
   throw new OnnxLoadError(

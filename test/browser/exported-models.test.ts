@@ -17,7 +17,7 @@ interface Exported {
   readonly carried?: Readonly<Record<string, string>>
 }
 const models = {
-  encoder: { model: encoder(), steps: [sentences(2, 7), sentences(3, 12)] },
+  encoder: { model: encoder(), steps: [sentences(2, 7), sentences(3, 12), sentences(2, 40)] },
   decoder: { model: decoder(), steps: tokens, carried: cache },
   detector: { model: detector(), steps: [image(), image(2)] },
 } satisfies Record<string, Exported>

@@ -2,7 +2,7 @@ import { buildModel, type GraphBuilder, int64, type Model, Tensor, type Value } 
 import { Weights } from './weights.ts'
 
 export const vocabulary = 48
-const longest = 32
+const longest = 64
 const width = 32
 const heads = 4
 export const keyHeads = 2

@@ -2,7 +2,7 @@ import { buildModel, type GraphBuilder, int64, type Model, Tensor, type Value } 
 import { Weights } from './weights.ts'
 
 const vocabulary = 60
-const positions = 32
+const positions = 64
 const width = 32
 const heads = 4
 const layers = 2

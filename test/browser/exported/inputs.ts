@@ -33,8 +33,8 @@ export const cache: Readonly<Record<string, string>> = Object.fromEntries(
   cacheNames('').map((name) => [`past_key_values${name}`, `present${name}`]),
 )
 
-/** For the decoder: a prompt of five tokens, then one token at a time. */
-export const tokens: readonly PlainTensors[] = [[0, 5], ...upTo(4, 5).map((past) => [past, 1])].map(
+/** For the decoder: a prompt of forty tokens, then one token at a time. */
+export const tokens: readonly PlainTensors[] = [[0, 40], ...upTo(4, 40).map((past) => [past, 1])].map(
   ([past = 0, count = 0]) => ({
     input_ids: int64(
       [1, count],
