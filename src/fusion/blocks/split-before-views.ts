@@ -1,4 +1,5 @@
 import { type GraphBuilder, int64, type Node, type Value } from '../../graph/index.ts'
+import { splitInto } from '../canonical/split-into.ts'
 import type { Dim, FusionContext } from '../context.ts'
 import { defineFusion, type Replacement } from '../define-fusion.ts'
 import { singleAxisSlice } from '../linear/strided-slice.ts'
@@ -32,7 +33,9 @@ export const unbindToSplit = defineFusion({
     const parts =
       typeof views === 'object'
         ? views
-        : splitInto(place, data, axis, size, 1).map((part) => (keep ? part : squeezed(place, part, axis)))
+        : splitInto(place, data, axis, new Array<number>(size).fill(1)).map((part) =>
+            keep ? part : squeezed(place, part, axis),
+          )
     return takers.flatMap((taker, position): Replacement[] => {
       const part = parts[pieces[position]?.index ?? 0]
       return part === undefined ? [] : [{ from: taker.output, to: part }]
@@ -95,7 +98,7 @@ function splitBeforeViews(
     const narrowed = (axes: readonly Axis[], at: number): Axis[] =>
       axes.map((one, index) => (index === at ? one.slice(1) : one))
     const rest = { from: narrowed(from, place), to: keep ? narrowed(to, axis) : to.toSpliced(axis, 1) }
-    const pieces = splitInto(graph, source, place, part.size, width)
+    const pieces = splitInto(graph, source, place, new Array<number>(part.size).fill(width))
     const results = pieces.map((piece) => arrange(graph, { ...rest, source: piece }, rest.to, context))
     if (results.every((result) => result !== undefined)) return results
   }
@@ -106,15 +109,6 @@ function squeezed(graph: GraphBuilder, value: Value, axis: number): Value {
   return graph.graph.model.opset >= 13
     ? graph.op('Squeeze', [value, int64([axis])])
     : graph.op('Squeeze', [value], { axes: [axis] })
-}
-
-function splitInto(graph: GraphBuilder, value: Value, axis: number, count: number, width: number): Value[] {
-  const sizes = new Array<number>(count).fill(width)
-  const node =
-    graph.graph.model.opset >= 13
-      ? graph.node('Split', [value, int64(sizes)], { axis }, { outputs: count })
-      : graph.node('Split', [value], { axis, split: sizes }, { outputs: count })
-  return node.outputs.flatMap((output) => (output === undefined ? [] : [output]))
 }
 
 function axisOf(node: Node, rank: number | undefined): number | undefined {

@@ -4,6 +4,7 @@ import { lowerAffineGrid } from './affine-grid.ts'
 import { alwaysTrue } from './always-true.ts'
 import { lowerAttention } from './attention.ts'
 import { boolMovement } from './bool-movement.ts'
+import { broadcastAnd } from './broadcast-and.ts'
 import { lowerCelu } from './celu.ts'
 import { lowerCenterCropPad } from './center-crop-pad.ts'
 import { lowerClip } from './clip.ts'
@@ -49,6 +50,7 @@ import { stableLogSumExp } from './stable-log-sum-exp.ts'
 import { lowerStft } from './stft.ts'
 import { lowerSum } from './sum.ts'
 import { lowerSwish } from './swish.ts'
+import { wideSplit } from './wide-split.ts'
 
 /** What keeps a model of opset 22 or later from being read under an older one, in which more operators have kernels. */
 export const opsetLowerings: readonly Fusion[] = [
@@ -66,6 +68,7 @@ export const opsetLowerings: readonly Fusion[] = [
 export const lowerings: readonly Fusion[] = [
   ...opsetLowerings,
   boolMovement,
+  broadcastAnd,
   float64Island,
   int64Island,
   integerSlice,
@@ -101,6 +104,7 @@ export const lowerings: readonly Fusion[] = [
   powExponent,
   sequenceElement,
   stableLogSumExp,
+  wideSplit,
 ]
 
 /** What takes the arithmetic of shapes and positions off the way of the data. */

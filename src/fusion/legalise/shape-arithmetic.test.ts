@@ -149,6 +149,11 @@ const fires: Record<string, Record<string, Build>> = {
       const condition = g.op('GreaterOrEqual', [range(g, sizeOf(g, x, 1)), int64([-3])])
       g.output('y', g.op('Cast', [g.op('And', [g.op('Greater', [x, 0]), condition])], { to: 1 }))
     },
+    'a constant that is true everywhere': (g) => {
+      const x = g.input('x', 'float32', ['b', 's'])
+      const condition = Tensor.fromNumbers('bool', [3, 1, 1], [1, 1, 1])
+      g.output('y', g.op('Cast', [g.op('And', [condition, g.op('Greater', [x, 0])])], { to: 1 }))
+    },
   },
   'not-condition': {
     'a condition on a size': (g) => {
@@ -291,6 +296,14 @@ describe('what is left alone', () => {
         const x = g.input('x', 'float32', ['b', 's'])
         const condition = g.op('GreaterOrEqual', [range(g, sizeOf(g, x, 1)), scalar(1)])
         g.output('y', g.op('Cast', [g.op('And', [condition, g.op('Greater', [x, 0])])], { to: 1 }))
+      },
+    ],
+    [
+      'always-true',
+      'a constant that is false somewhere',
+      (g) => {
+        const condition = Tensor.fromNumbers('bool', [2], [1, 0])
+        g.output('y', g.op('And', [condition, g.input('x', 'bool', ['b', 2])]))
       },
     ],
     [

@@ -1,4 +1,5 @@
-import { concatenate, type Graph, int64, type Node, Tensor, type Value } from '../../graph/index.ts'
+import { concatenate, type Graph, type Node, Tensor, type Value } from '../../graph/index.ts'
+import { splitInto } from '../canonical/split-into.ts'
 import type { FusionContext } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
 import { biasOf, type LinearOperator, whySharedWeight, withItsAdd } from './linear-operator.ts'
@@ -45,15 +46,9 @@ export const sharedInputMatMul = defineFusion({
     const operands = isGemm && bias !== undefined ? [data, weight, bias] : [data, weight]
     const product = place.op(root.op, operands, attributes, { like: root })
     const sum = isGemm || bias === undefined ? product : place.op('Add', [product, bias])
-    const asInput = root.opset >= 13
-    const split = place.node(
-      'Split',
-      asInput ? [sum, int64(sizes)] : [sum],
-      asInput ? { axis: -1 } : { axis: -1, split: sizes },
-      { outputs: parts.length },
-    )
+    const pieces = splitInto(place, sum, -1, sizes)
     return parts.flatMap(({ operator }, index) => {
-      const to = split.outputs[index]
+      const to = pieces[index]
       return to === undefined ? [] : [{ from: operator.output, to }]
     })
   },
