@@ -35,7 +35,7 @@ export {
   whyNotConstant,
   whyShared,
 } from './pattern.ts'
-export { dispatches, type NodeOnCpu, type Placement, placement } from './placement/index.ts'
+export { dispatches, failingOnWebgpu, type NodeOnCpu, type Placement, placement } from './placement/index.ts'
 export { type Qdq, qdqModes } from './qdq.ts'
 export { type Target, targets } from './target.ts'
 export { type WeightOnly, weightOnlyQuantization } from './weight-only/index.ts'

@@ -64,6 +64,7 @@ describe('compileModel', () => {
       source: file,
       cached: false,
       features: [],
+      cpuNodes: [],
       externalData: [],
       inputs: [{ name: 'x', type: 'float32', shape: ['batch', 4, 8, 8] }],
       outputs: [{ name: 'y' }],
@@ -223,6 +224,21 @@ describe('compileModel', () => {
       }),
     )
     expect((await compile()).features).toEqual(['shader-f16'])
+  })
+
+  it('names the nodes whose WebGPU kernels fail', async () => {
+    await write(
+      buildModel((g) => {
+        const attributes = { kernel_shape: [2, 2] }
+        const x = g.op('Relu', [g.input('x', 'float32', [1, 3, 8, 8])])
+        const [y, indices] = g.node('MaxPool', [x], attributes, { name: 'pool', outputs: 2 }).outputs
+        if (y) g.output('y', y)
+        if (indices) g.output('indices', indices)
+      }),
+    )
+    const { cpuNodes, report } = await compile()
+    expect(cpuNodes).toEqual(['pool'])
+    expect(report.placement.cpu).toBe(1)
   })
 })
 

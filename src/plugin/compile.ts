@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import path from 'node:path'
-import { FusionError, fuse, type Target, type WeightOnly } from '../fusion/index.ts'
+import { FusionError, failingOnWebgpu, fuse, type Target, type WeightOnly } from '../fusion/index.ts'
 import { dimensionNames, encode, type Model, ModelError } from '../graph/index.ts'
 import type { ModelReport } from '../runtime/types.ts'
 import { type CacheEntry, cacheKey, readEntry, type StoredFile, storeChunks, writeEntry } from './cache.ts'
@@ -34,6 +34,8 @@ export interface CompiledModel extends ModelInterface {
   readonly externalData: readonly (CompiledFile & { readonly path: string })[]
   /** WebGPU features that it needs. */
   readonly features: readonly string[]
+  /** Names of nodes whose WebGPU kernels fail. */
+  readonly cpuNodes: readonly string[]
   readonly report: ModelReport
   /** How long it took when it was compiled, reading and verifying included. */
   readonly milliseconds: number
@@ -44,6 +46,7 @@ export interface CompiledModel extends ModelInterface {
 interface StoredFacts extends ModelInterface {
   readonly paths: readonly string[]
   readonly features: readonly string[]
+  readonly cpuNodes: readonly string[]
   readonly report: ModelReport
   readonly milliseconds: number
 }
@@ -210,6 +213,7 @@ async function fuseAndStore(
       ...interfaceOf(original),
       paths: stored.paths,
       features: webgpuFeatures(model),
+      cpuNodes: failingOnWebgpu(model.graph),
       report: {
         nodes: { ...report.nodes, before: report.nodes.before + (weightOnly?.removed ?? 0) },
         bytes: {

@@ -29,6 +29,7 @@ const line = (change: Partial<ModelReport> = {}, cached = false, query = 'fused'
       inputs: [],
       outputs: [],
       features: [],
+      cpuNodes: [],
       report: { ...report, ...change },
       milliseconds: 412,
       cached,

@@ -10,6 +10,7 @@ const compiled: CompiledModel = {
   inputs: [{ name: 'x', type: 'float32', shape: ['batch', 3, null] }],
   outputs: [{ name: 'y', type: 'float32', shape: null }],
   features: [],
+  cpuNodes: [],
   report: {
     nodes: { before: 2, after: 1 },
     bytes: { before: 60, after: 46 },
@@ -53,11 +54,17 @@ describe('generateModule', () => {
     expect(await described.runtimes.wasm.load()).toMatchObject({ ort: 1 })
     expect(load()).toBe(7)
     expect(described.features).toBeUndefined()
+    expect(described.cpuNodes).toBeUndefined()
   })
 
   it('names the WebGPU features that the model needs', async () => {
     const module = await run(generateModule({ ...compiled, features: ['shader-f16'] }, urls))
     expect(module.default.features).toEqual(['shader-f16'])
+  })
+
+  it('names the nodes whose WebGPU kernels fail', async () => {
+    const module = await run(generateModule({ ...compiled, cpuNodes: ['pool'] }, urls))
+    expect(module.default.cpuNodes).toEqual(['pool'])
   })
 
   it.each([

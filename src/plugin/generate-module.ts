@@ -21,7 +21,7 @@ export interface ModuleUrls {
 
 /** The module that takes the place of the model. It has no side effects and fetches nothing before `load`. */
 export function generateModule(compiled: CompiledModel, urls: ModuleUrls): string {
-  const { model, externalData, inputs, outputs, features, report } = compiled
+  const { model, externalData, inputs, outputs, features, cpuNodes, report } = compiled
   const external = externalData.map(
     ({ path, bytes, sha256 }, index) =>
       `{ path: ${literal(path)}, url: ${urls.externalData[index]}, bytes: ${bytes}, sha256: ${literal(sha256)} }`,
@@ -39,7 +39,7 @@ export const outputs = ${literal(outputs)}
 export const report = ${literal(report)}
 const model = /*#__PURE__*/ defineModel({
   url, bytes, sha256, inputs, outputs, report,
-${features.length > 0 ? `  features: ${literal(features)},\n` : ''}  externalData: [${external.join(', ')}],
+${features.length > 0 ? `  features: ${literal(features)},\n` : ''}${cpuNodes.length > 0 ? `  cpuNodes: ${literal(cpuNodes)},\n` : ''}  externalData: [${external.join(', ')}],
   runtimes: {
 ${runtimes.join('\n')}
   },

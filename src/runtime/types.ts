@@ -193,4 +193,6 @@ export interface ModelDescription<Report = unknown> extends Asset {
   readonly runtimes: RuntimeBuilds
   /** WebGPU features that the model needs: `shader-f16` if it computes in float16, else the first run fails on a GPU without. */
   readonly features?: readonly string[] | undefined
+  /** Names of nodes that WebGPU leaves to the CPU, since its kernels fail on them. */
+  readonly cpuNodes?: readonly string[] | undefined
 }

@@ -45,7 +45,22 @@ const halfSum = () =>
     g.output('y', g.op('Cast', [g.op('Add', [half, half])], { to: 1 }))
   })
 
-const models = { first: convolutions(0), second: convolutions(1), half: halfConvolution(), halfSum: halfSum() }
+/** Pools with indices: onnxruntime puts it on the GPU, where it fails in the run. */
+const poolWithIndices = () =>
+  buildModel((g) => {
+    const image = g.op('Relu', [g.input('x', 'float32', ['batch', 3, size, size])])
+    const attributes = { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }
+    const [largest, indices] = g.node('MaxPool', [image], attributes, { name: 'pool', outputs: 2 }).outputs
+    g.output('y', g.op('Add', [g.op('Cast', [indices], { to: 1 }), largest]))
+  })
+
+const models = {
+  first: convolutions(0),
+  second: convolutions(1),
+  half: halfConvolution(),
+  halfSum: halfSum(),
+  pool: poolWithIndices(),
+}
 type ModelName = keyof typeof models
 
 let folder = ''
@@ -186,6 +201,19 @@ describe('with WebGPU', () => {
       expect(alone.error?.code).toBe('session')
       expectResult(await runModel(watched, { ...orders.first, executionProviders: ['webgpu'] }), 'first')
     }))
+
+  it('leaves the nodes to the CPU whose kernels fail', () =>
+    onPage(
+      withGpu,
+      async (watched) => {
+        const order: Order = { ...orders.pool, executionProviders: ['webgpu'] }
+        expect((await runModel(watched, order)).error?.message).toMatch(/Indices output is not supported/)
+        const outcome = await runModel(watched, { ...order, model: { ...order.model, cpuNodes: ['pool'] } })
+        expectResult(outcome, 'pool')
+        expect(outcome.session?.executionProvider).toBe('webgpu')
+      },
+      { allow: [/Indices output is not supported/, /VerifyEachNodeIsAssignedToAnEp/] },
+    ))
 
   it('falls back to wasm for a model that needs a feature which the adapter lacks', () =>
     onPage(withGpu, async (watched) => {

@@ -55,11 +55,13 @@ function kernelsOfOperator(table: KernelTable, target: string): readonly Kernels
 const runs = (table: KernelTable, node: Node, opset: number): boolean =>
   hasKernel(table, 'webgpu', node.target, opset, 'float32') === true
 
-/** Whether a node of the model, on float32 data, would get a WebGPU kernel that it lacks by being read under another opset. */
-export function gainsKernel(table: KernelTable, model: Model, opset: number): boolean {
-  for (const node of model.graph.walk()) {
-    if (node.domain === '' && !runs(table, node, model.opset) && runs(table, node, opset)) return true
-  }
+/** Whether a node, on float32 data, would get a WebGPU kernel that it lacks by being read under another opset. */
+export const gainsKernel = (table: KernelTable, node: Node, opset: number): boolean =>
+  node.domain === '' && !runs(table, node, node.graph.model.opset) && runs(table, node, opset)
+
+/** Whether a node of the model would. */
+export const anyGainsKernel = (table: KernelTable, model: Model, opset: number): boolean => {
+  for (const node of model.graph.walk()) if (gainsKernel(table, node, opset)) return true
   return false
 }
 

@@ -1,7 +1,7 @@
 import type { ElementType, GraphBuilder, Node, Value } from '../../graph/index.ts'
 import type { FusionContext } from '../context.ts'
 import { defineFusion, type Fusion } from '../define-fusion.ts'
-import { gainsKernel, hasKernel } from '../kernels/kernels.ts'
+import { anyGainsKernel, hasKernel } from '../kernels/kernels.ts'
 import { isOnGpu } from './on-gpu.ts'
 
 /** An operator without a WebGPU kernel, written in operators that have one. */
@@ -72,7 +72,7 @@ export const appeared: Readonly<Record<string, number>> = {
 
 /** Whether an operator keeps a model from an opset in which others have kernels. */
 const isInTheWay = (node: Node, { kernels }: FusionContext): boolean =>
-  olderOpsets.some((opset) => opset < (appeared[node.op] ?? 0) && gainsKernel(kernels, node.graph.model, opset))
+  olderOpsets.some((opset) => opset < (appeared[node.op] ?? 0) && anyGainsKernel(kernels, node.graph.model, opset))
 
 /**
  * A fusion that replaces an operator only where it has no kernel for its element type, or keeps the model from an opset in which others have

@@ -4,7 +4,7 @@ import { testDrawn } from '../../../test/support/drawn-models.ts'
 import { fuseAndCompare } from '../../../test/support/fuse-and-compare.ts'
 import { Random } from '../../../test/support/run-model.ts'
 import { withFunction } from '../../../test/support/with-function.ts'
-import { buildModel, clone, type ElementType, type GraphBuilder, type Value } from '../../graph/index.ts'
+import { buildModel, clone, type ElementType, type GraphBuilder, int64, Tensor, type Value } from '../../graph/index.ts'
 import { kernelsOf } from '../kernels/kernels.ts'
 import { lowerOpset } from './lower-opset.ts'
 
@@ -42,6 +42,17 @@ describe('lower-opset', () => {
     expect(reason(24, (g, x) => g.op('Swish', [maxPool(g, x)]))).toMatch(/Swish/)
     expect(reason(24, (g, x) => g.op('Cast', [maxPool(g, x)], { to: 1, round_mode: 'up' }))).toMatch(/round_mode/)
     expect(reason(22, maxPool, 'bfloat16')).toMatch(/"x" is bfloat16/)
+  })
+
+  it('leaves operators whose kernels fail where they would get them', () => {
+    const indices = (g: GraphBuilder, x: Value): Value =>
+      g.op('Cast', [g.node('MaxPool', [x], { kernel_shape: [2, 2] }, { outputs: 2 }).outputs[1]], { to: 1 })
+    expect(reason(22, indices)).toMatch(/MaxPool.* would get a WebGPU kernel that fails on the output of indices/)
+    const volume = (g: GraphBuilder, x: Value): Value => {
+      const kernel = Tensor.fromNumbers('float32', [1, 1, 1, 1, 1], [2])
+      return g.op('ConvTranspose', [g.op('Reshape', [x, int64([1, 1, 1, -1, 1])]), kernel])
+    }
+    expect(reason(22, volume)).toMatch(/ConvTranspose.* fails on more than 2 spatial axes/)
   })
 
   it('leaves a model with functions, which have an operator set of their own', () => {

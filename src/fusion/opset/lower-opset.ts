@@ -1,7 +1,8 @@
 import type { ElementType, Model, Node, Value } from '../../graph/index.ts'
 import type { KernelTable } from '../kernels/kernel-table.ts'
-import { gainsKernel, losesKernel } from '../kernels/kernels.ts'
+import { anyGainsKernel, gainsKernel, losesKernel } from '../kernels/kernels.ts'
 import { appeared, olderOpsets } from '../legalise/lowering.ts'
+import { declaredRank, whatKernelFailsOn } from '../placement/failing-kernel.ts'
 
 type Older = (typeof olderOpsets)[number]
 type Attributes = Readonly<Record<string, readonly string[]>>
@@ -47,7 +48,7 @@ const oldModes: Readonly<Record<string, string>> = { linear: 'bilinear', cubic: 
  */
 export function lowerOpset(model: Model, kernels: KernelTable): string | undefined {
   for (const opset of olderOpsets) {
-    if (model.opset <= opset || !gainsKernel(kernels, model, opset)) continue
+    if (model.opset <= opset || !anyGainsKernel(kernels, model, opset)) continue
     const reason = whyNot(model, opset, kernels)
     if (reason !== undefined) return reason
     if (opset < 20 && model.opset >= 20) renameModes(model)
@@ -76,6 +77,10 @@ function whyNotNode(node: Node, opset: Older, kernels: KernelTable): string | un
   if (attribute !== undefined) return `${node} has the attribute ${attribute}, which opset ${opset} has not`
   const odd = [...node.inputs, ...node.outputs].find(isOfNewType)
   if (odd !== undefined) return `"${odd}" is ${odd.elementType}`
+  const failing = whatKernelFailsOn(node, declaredRank)
+  if (failing !== undefined && gainsKernel(kernels, node, opset)) {
+    return `${node} would get a WebGPU kernel that fails on ${failing}`
+  }
   if (opset >= 20) return undefined
   // Of 21 and 19, what is lost is lost by the second only.
   if (losesKernel(kernels, node, opset)) return `${node} would lose its kernel in opset ${opset}`

@@ -2,6 +2,7 @@ import type { ElementType, Node, Value } from '../../graph/index.ts'
 import { castTarget } from '../canonical/same-type-cast.ts'
 import type { FusionContext } from '../context.ts'
 import { hasKernel, type Provider } from '../kernels/kernels.ts'
+import { whatKernelFailsOn } from './failing-kernel.ts'
 
 /** Which input's element type decides on the kernel, where that is not the first. */
 const dataInput: Readonly<Record<string, number>> = { Where: 1, 'com.microsoft::GatherBlockQuantized': 2 }
@@ -59,7 +60,7 @@ export function hasKernelWhenCaptured(node: Node, context: Pick<FusionContext, '
 }
 
 /** Kernels that turn down some forms of their operator. */
-function whyDeclined(provider: Provider, node: Node, context: Pick<FusionContext, 'elementType'>): string | undefined {
+function whyDeclined(provider: Provider, node: Node, context: FusionContext): string | undefined {
   const [, second] = node.inputs
   if (provider === 'webgpu' && node.is('Pow') && second !== undefined) {
     const type = context.elementType(second)
@@ -68,5 +69,7 @@ function whyDeclined(provider: Provider, node: Node, context: Pick<FusionContext
   if (provider === 'webgpu' && node.target === 'com.microsoft::Attention') {
     if (node.inputs[3] !== undefined || node.inputs[4] !== undefined) return 'no kernel with a mask or a past'
   }
-  return undefined
+  if (provider !== 'webgpu') return undefined
+  const fails = whatKernelFailsOn(node, (value) => value && context.shape(value)?.length)
+  return fails === undefined ? undefined : `no kernel for ${fails}`
 }

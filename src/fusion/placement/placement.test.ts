@@ -74,6 +74,33 @@ describe('placement', () => {
       (g, x) => g.op('Pow', [x, int64(3)]),
       ['Pow: WebGPU has no kernel with an exponent of int64'],
     ],
+    [
+      'what its kernel fails on',
+      (g, x) => {
+        const image = g.op('Reshape', [x, int64([1, 1, 2, 3])])
+        return g.node('MaxPool', [image], { kernel_shape: [1, 1] }, { outputs: 2 }).outputs[1] ?? x
+      },
+      ['MaxPool: WebGPU has no kernel for the output of indices'],
+    ],
+    [
+      'the rank',
+      (g, x) => {
+        const volume = g.op('Reshape', [x, int64([1, 1, 1, 2, 3])])
+        return g.op('ConvTranspose', [volume, Tensor.fromNumbers('float32', [1, 1, 1, 1, 1], [2])])
+      },
+      ['ConvTranspose: WebGPU has no kernel for more than 2 spatial axes'],
+    ],
+    [
+      'attributes that its kernel does not know',
+      (g, x) => {
+        const image = g.op('Reshape', [x, int64([1, 1, 2, 3])])
+        const scales = Tensor.fromNumbers('float32', [4], [1, 1, 0.5, 0.5])
+        const smaller = g.op('Resize', [image, undefined, scales], { mode: 'linear', antialias: 1 })
+        return g.op('MaxPool', [smaller], { kernel_shape: [1, 1], storage_order: 1 })
+      },
+      ['Resize: WebGPU has no kernel for antialias', 'MaxPool: WebGPU has no kernel for storage_order'],
+      18,
+    ],
     ['the type of what Where chooses from', (g, x) => g.op('Where', [g.op('Greater', [x, 0]), x, 0]), []],
   ])('goes by %s', (_name, build, expected, opset) => {
     expect(onCpu((g) => g.output('y', build(g, g.input('x', 'float32', [2, 3]))), opset)).toEqual(expected)
