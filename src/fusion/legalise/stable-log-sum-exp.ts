@@ -22,8 +22,7 @@ export const stableLogSumExp = defineFusion({
       return undefined
     const missing = missingKernel(['ReduceMax', 'Clip', 'Sub', 'Add'], root, type, context)
     if (missing !== undefined) return missing
-    const isEmpty = context.shape(x)?.includes(0) === true
-    if (isEmpty || root.int('noop_with_empty_axes', 0) === 1) return 'it may reduce nothing'
+    if (root.int('noop_with_empty_axes', 0) === 1) return 'it may reduce nothing'
     const inputs = axes === undefined ? [] : [axes]
     const places = root.ints('axes')
     const attributes = { keepdims: 1, ...(places && { axes: places }) }
