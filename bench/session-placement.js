@@ -12,7 +12,7 @@ ort.InferenceSession.create(process.argv[1], { executionProviders: ['webgpu'], l
   .catch((error) => { console.log('FAILED ' + error.message); process.exitCode = 1 })`
 
 /** The environment that lets onnxruntime-node find a Vulkan driver: the machine's own if VK_ICD_FILENAMES names one. */
-function graphicsEnvironment() {
+export function graphicsEnvironment() {
   if (process.env.VK_ICD_FILENAMES) return {}
   const cache = fileURLToPath(new URL('../node_modules/.cache/chromium/', import.meta.url))
   const folder = existsSync(cache)

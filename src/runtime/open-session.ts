@@ -55,7 +55,10 @@ export const openSession = async (
       }
       try {
         const device = provider === 'webgpu' && adapter && (await deviceWithoutSubgroups(adapter))
-        const onWebgpu = { ...(device && { device }), ...(model.cpuNodes && { forceCpuNodeNames: model.cpuNodes }) }
+        const onWebgpu = {
+          ...(device && { device }),
+          ...(model.cpuNodes?.length && { forceCpuNodeNames: model.cpuNodes }),
+        }
         const executionProviders = [{ name: provider, ...(provider === 'webgpu' && onWebgpu) }]
         // onnxruntime-web tells an app of its own device only, which an app makes buffers with.
         if (device) runtime.env.webgpu.device = device
