@@ -35,6 +35,15 @@ describe('transpose-through-elementwise cancels around', () => {
     expect(ops).toEqual(['Neg', 'Add', 'Mul', 'Relu'])
   })
 
+  it('an operand whose axes of size 1 move alone, as flags of rows do', async () => {
+    const { ops, model } = await between((g, t) => {
+      const flags = g.op('Cast', [g.op('Greater', [g.input('flags', 'float32', [2, 4, 1, 1]), 0])], { to: 1 })
+      return g.op('Mul', [t, flags])
+    })
+    expect(ops).toEqual(['Neg', 'Greater', 'Cast', 'Transpose', 'Mul'])
+    expect([...model.graph.nodes].find(({ op }) => op === 'Transpose')?.ints('perm')).toEqual(toFirst)
+  })
+
   it('a value used twice in between, as in x·sigmoid(x)', async () => {
     const { ops } = await between((g, t) => {
       const sum = g.op('Add', [t, random.tensor([3])])
@@ -205,6 +214,28 @@ it('computes the same for random permutations, constants and functions', async (
         { only, seed: 3 },
       )
       expect(ops).not.toContain('Transpose')
+    }),
+    { numRuns: 40 },
+  )
+})
+
+it('computes the same for operands that are stretched along some axes', async () => {
+  const perm = fc.shuffledSubarray([0, 1, 2, 3], { minLength: 4, maxLength: 4 })
+  const stretched = fc.array(fc.boolean(), { minLength: 4, maxLength: 4 })
+  await fc.assert(
+    fc.asyncProperty(perm, stretched, async (forth, full) => {
+      const back = forth.map((_, axis) => forth.indexOf(axis))
+      const sizes = forth.map((axis) => axis + 2)
+      const dims = sizes.map((size, axis) => (full[axis] ? size : 1))
+      const { ops } = await fuseGraph(
+        (g) => {
+          const t = g.op('Transpose', [g.op('Neg', [g.input('x', 'float32', [2, 3, 4, 5])])], { perm: forth })
+          const product = g.op('Mul', [t, g.op('Abs', [g.input('s', 'float32', dims)])])
+          g.output('y', g.op('Transpose', [product], { perm: back }))
+        },
+        { only, seed: 3 },
+      )
+      expect(ops.filter((op) => op === 'Transpose').length).toBeLessThanOrEqual(2)
     }),
     { numRuns: 40 },
   )

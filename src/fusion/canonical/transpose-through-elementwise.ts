@@ -1,4 +1,5 @@
 import { type GraphBuilder, type Node, Tensor, type Value } from '../../graph/index.ts'
+import type { Dim, FusionContext } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
 
 /** Operators that treat each element by itself, whatever its place; and those which do so with their first input. */
@@ -17,22 +18,24 @@ const largestCopy = 16_384
 
 /**
  * Transpose_q(f(Transpose_p(x), c)) → f(x, Transpose_q(c)), where q undoes p, f is made of elementwise nodes and Concat that nothing else
- * uses, and every operand of it is either so transposed or constant. Fires only where the transposes cancel.
+ * uses, and every operand of it is so transposed, or constant, or smaller than the result and only has axes of size 1 moved. Fires only where
+ * transposes cancel.
  */
 export const transposeThroughElementwise = defineFusion({
   name: 'transpose-through-elementwise',
   roots: ['Transpose'],
-  rewrite(root, graph) {
+  rewrite(root, graph, context) {
     const perm = root.ints('perm')
     const [end] = root.inputs
     if (perm === undefined || end?.producer === undefined || !isInside(end.producer)) return undefined
-    const region = collect(end, perm)
+    const region = collect(end, perm, context)
     if (typeof region !== 'object') return region
     const reason = whyNotClosed(region, root)
     if (reason !== undefined) return reason
     const rebuilt = new Map<Value, Value>()
     for (const { value, replacement } of region.leaves) {
-      rebuilt.set(value, replacement instanceof Tensor ? graph.constant(replacement) : replacement)
+      const turned = replacement ?? graph.op('Transpose', [value], { perm })
+      rebuilt.set(value, turned instanceof Tensor ? graph.constant(turned) : turned)
     }
     for (const node of region.nodes) rebuilt.set(node.output, rebuild(node, rebuilt, perm, graph))
     return rebuilt.get(end)
@@ -42,16 +45,19 @@ export const transposeThroughElementwise = defineFusion({
 const isInside = (node: Node): boolean =>
   node.domain === '' && node.opset >= 7 && (elementwise.has(node.op) || firstInputOnly.has(node.op))
 
+type Shape = readonly Dim[] | undefined
+
 interface Region {
   /** In topological order. */
   readonly nodes: readonly Node[]
-  readonly leaves: readonly { value: Value; replacement: Value | Tensor }[]
+  /** Those without a replacement get a Transpose of their own. */
+  readonly leaves: readonly { value: Value; replacement: Value | Tensor | undefined }[]
 }
 
 /** The elementwise nodes before a value, and what they take in, untransposed; the reason when one of them does not cancel. */
-function collect(end: Value, perm: readonly number[]): Region | string | undefined {
+function collect(end: Value, perm: readonly number[], context: FusionContext): Region | string | undefined {
   const nodes: Node[] = []
-  const leaves = new Map<Value, Value | Tensor>()
+  const leaves = new Map<Value, Value | Tensor | undefined>()
   const visited = new Set<Value>()
   let cancelled = 0
   const visit = (value: Value): string | undefined => {
@@ -73,6 +79,10 @@ function collect(end: Value, perm: readonly number[]): Region | string | undefin
       cancelled++
       return undefined
     }
+    if (isStretchedView(context.shape(value), context.shape(end), perm)) {
+      leaves.set(value, undefined)
+      return undefined
+    }
     if (producer === undefined || !isInside(producer) || producer.outputs.length !== 1)
       return `"${value}" is not transposed`
     if (visited.size > largestRegion) return 'too many nodes lie between the transposes'
@@ -87,6 +97,14 @@ function collect(end: Value, perm: readonly number[]): Region | string | undefin
   const reason = visit(end)
   if (cancelled === 0) return undefined
   return reason ?? { nodes, leaves: Array.from(leaves, ([value, replacement]) => ({ value, replacement })) }
+}
+
+/** Whether a value is stretched along some axis, and its transpose no more than a view: the axes that are not 1 keep their order. */
+function isStretchedView(shape: Shape, end: Shape, perm: readonly number[]): boolean {
+  if (shape === undefined || end === undefined || shape.length !== perm.length) return false
+  const moved = perm.filter((axis) => shape[axis] !== 1)
+  const stretched = moved.length < end.filter((dim) => dim !== 1).length
+  return stretched && moved.every((axis, place) => place === 0 || axis > (moved[place - 1] ?? -1))
 }
 
 /** Nothing outside may use what is computed between the transposes. */
