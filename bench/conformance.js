@@ -5,12 +5,13 @@
 // FOLDER is searched for .onnx files; where test_data_set_*/input_*.pb lies beside one (as in ONNX's own conformance models, which the
 // Python package onnx ships under onnx/backend/test/data), those inputs are used, else seeded random ones. Both models run on
 // onnxruntime-web's wasm without its optimiser. Models which the runtime refuses in the first place are only fused.
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import * as ort from 'onnxruntime-web'
 import { concatenate, decode, encode, fuse, ModelError } from '../dist/index.js'
 import { difference } from './difference.js'
 import { randomInputs, storedInputs } from './inputs.js'
+import { modelFiles } from './model-files.js'
 
 const [folder, ...flags] = process.argv.slice(2)
 if (folder === undefined) {
@@ -19,10 +20,7 @@ if (folder === undefined) {
 }
 ort.env.logLevel = 'fatal'
 
-const files = readdirSync(folder, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile() && entry.name.endsWith('.onnx'))
-  .map((entry) => join(entry.parentPath, entry.name))
-  .sort()
+const files = modelFiles(folder)
 
 /** Opens a session, without the runtime's optimiser, for as long as it is used. */
 async function withSession(bytes, use) {

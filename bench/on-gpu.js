@@ -6,13 +6,14 @@
 // FOLDER is searched for .onnx files; inputs are those that bench/conformance.js takes. A model that differs or fails is run as it comes too:
 // where that fails as well the runtime is to blame. Models are run by processes of their own, several in each, since the runtime may crash.
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join, relative } from 'node:path'
+import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { concatenate, decode, encode, failingOnWebgpu, fuse, ModelError } from '../dist/index.js'
 import { difference } from './difference.js'
 import { randomInputs, storedInputs } from './inputs.js'
+import { modelFiles } from './model-files.js'
 import { graphicsEnvironment } from './session-placement.js'
 
 const [folder, from] = process.argv.slice(2)
@@ -20,10 +21,7 @@ if (folder === undefined) {
   console.error('usage: npm run bench:on-gpu -- FOLDER')
   process.exit(2)
 }
-const files = readdirSync(folder, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile() && entry.name.endsWith('.onnx'))
-  .map((entry) => join(entry.parentPath, entry.name))
-  .sort()
+const files = modelFiles(folder)
 
 /** Models that one process runs. */
 const share = 50
@@ -96,9 +94,15 @@ async function outcomeOf(ort, file) {
 /** Inputs that the model takes, and what the CPU makes of them. */
 async function firstRun(ort, file, original, bytes) {
   const names = original.graph.inputs.map(({ name }) => name)
-  for (const size of [2, 1, 4, 8]) {
+  let stored
+  try {
+    stored = storedInputs(file, names)
+  } catch {
+    return undefined
+  }
+  for (const size of stored === undefined ? [2, 1, 4, 8] : [0]) {
     try {
-      const feeds = tensorsOf(ort, storedInputs(file, names) ?? randomInputs(original, new Map(), size))
+      const feeds = tensorsOf(ort, stored ?? randomInputs(original, new Map(), size))
       return { feeds, expected: await run(ort, bytes, { name: 'cpu' }, feeds, 'disabled') }
     } catch {}
   }

@@ -5,12 +5,13 @@
 //
 // FOLDER is searched for .onnx files. Inputs stored beside a model (as in ONNX's own conformance models) are used, else seeded random
 // ones, whose symbolic sizes are 2 or as given: batch=4, x:2=64.
-import { readdirSync, readFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { relative } from 'node:path'
 import * as ort from 'onnxruntime-web'
 import { substitute, symbolsOf } from '../dist/graph/shapes/index.js'
 import { concatenate, decode, encode, inferShapes } from '../dist/index.js'
 import { randomInputs, storedInputs } from './inputs.js'
+import { modelFiles } from './model-files.js'
 
 const [folder, ...given] = process.argv.slice(2)
 if (folder === undefined) {
@@ -20,10 +21,7 @@ if (folder === undefined) {
 ort.env.logLevel = 'fatal'
 const sizes = new Map(given.map((text) => text.split('=')).map(([name, size]) => [name, Number(size)]))
 
-const files = readdirSync(folder, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile() && entry.name.endsWith('.onnx'))
-  .map((entry) => join(entry.parentPath, entry.name))
-  .sort()
+const files = modelFiles(folder)
 
 function withAllOutputs(bytes) {
   const model = decode(bytes)

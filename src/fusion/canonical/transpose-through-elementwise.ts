@@ -1,6 +1,7 @@
 import { type GraphBuilder, type Node, Tensor, type Value } from '../../graph/index.ts'
 import type { Dim, FusionContext } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
+import { keepsOrder } from './no-op-view.ts'
 
 /** Operators that treat each element by itself, whatever its place; and those which do so with their first input. */
 const elementwise = new Set(
@@ -102,9 +103,8 @@ function collect(end: Value, perm: readonly number[], context: FusionContext): R
 /** Whether a value is stretched along some axis, and its transpose no more than a view: the axes that are not 1 keep their order. */
 function isStretchedView(shape: Shape, end: Shape, perm: readonly number[]): boolean {
   if (shape === undefined || end === undefined || shape.length !== perm.length) return false
-  const moved = perm.filter((axis) => shape[axis] !== 1)
-  const stretched = moved.length < end.filter((dim) => dim !== 1).length
-  return stretched && moved.every((axis, place) => place === 0 || axis > (moved[place - 1] ?? -1))
+  const others = (dims: readonly Dim[]): number => dims.filter((dim) => dim !== 1).length
+  return others(shape) < others(end) && keepsOrder(perm, shape)
 }
 
 /** Nothing outside may use what is computed between the transposes. */

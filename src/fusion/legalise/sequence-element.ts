@@ -1,5 +1,6 @@
 import type { Node, Value } from '../../graph/index.ts'
 import { int64 } from '../../graph/index.ts'
+import { splitInto } from '../canonical/split-into.ts'
 import type { FusionContext } from '../context.ts'
 import { defineFusion } from '../define-fusion.ts'
 
@@ -27,9 +28,7 @@ export const sequenceElement = defineFusion({
     const start = sizes.slice(0, place).reduce((sum, size) => sum + size, 0)
     if (node.inputs[1] === undefined && node.int('keepdims', 1) === 0)
       return graph.op('Gather', [x, int64(start)], { axis }, { like: root })
-    const outputs = sizes.length
-    const split = graph.before(node).node('Split', [x, int64(sizes)], { axis }, { outputs })
-    return split.outputs[place]
+    return splitInto(graph.before(node), x, axis, sizes)[place]
   },
 })
 
